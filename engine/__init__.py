@@ -1,0 +1,1 @@
+"""What a care episode may do, and the proof of what it did: pure, no I/O."""

@@ -1,0 +1,1 @@
+"""The assembled product: everything with a thread, a socket or an environment."""

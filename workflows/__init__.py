@@ -1,0 +1,1 @@
+"""Care pathways as data, their loader and their drawings."""
