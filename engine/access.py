@@ -1,0 +1,69 @@
+"""Who may ask for what: the whole table, asked in one place, default deny.
+
+Two questions, both must be answered yes: may this role give this command, and does the person belong to the
+episode's care team. Transitions, forms and rules' approvers narrow it further, in the pack.
+"""
+
+from collections.abc import Mapping
+
+from engine.model import Actor, Episode, Kind, Role
+
+COORDINATING = frozenset({Role.COORDINATOR, Role.ASSESSOR, Role.LEAD})
+CLINICAL = frozenset({Role.ASSESSOR, Role.PROCEDURALIST, Role.LEAD})
+CARING = COORDINATING | CLINICAL
+
+MAY: Mapping[Kind, frozenset[Role]] = {
+    Kind.REGISTER: COORDINATING,
+    Kind.RECORD: CARING,
+    # A move's own roles stand in the pack; only those who never change anything are stopped here, because a
+    # concern may be raised by everybody else.
+    Kind.MOVE: frozenset(Role) - {Role.AUDITOR, Role.OUTSIDER},
+    Kind.PLAN: CLINICAL,
+    Kind.START: CLINICAL,
+    Kind.STOP: CLINICAL,
+    Kind.CONTACT: CARING,
+    Kind.ASSIGN: COORDINATING,
+    Kind.SNOOZE: COORDINATING,
+    Kind.CORRECT: CARING,
+    Kind.SIGN_OFF: CLINICAL | {Role.PATHWAY_OWNER},
+    Kind.PUBLISH: frozenset({Role.PATHWAY_OWNER}),
+    Kind.SET_PARAMETER: frozenset({Role.PATHWAY_OWNER, Role.ADMINISTRATOR, Role.LEAD}),
+    Kind.FIRE: frozenset({Role.SERVICE}),
+}
+
+READS: Mapping[str, frozenset[Role]] = {
+    "episode": CARING | {Role.AUDITOR},
+    "lists": CARING | {Role.AUDITOR},
+    "log": frozenset({Role.AUDITOR, Role.LEAD, Role.PRIVACY_OFFICER}),
+    "pathway": frozenset(Role) - {Role.OUTSIDER},
+    "names": CARING,
+}
+
+# Roles that act without belonging to a team: the worker serves every episode, and a concern from outside the
+# care team (pathway owner, privacy officer, administrator) must not be lost.
+TEAMLESS = frozenset({Role.SERVICE})
+
+
+def may_command(actor: Actor, kind: Kind) -> bool:
+    """Say whether the actor's role may give this kind of command at all."""
+    return actor.role in MAY.get(kind, frozenset())
+
+
+def may_read(actor: Actor, what: str) -> bool:
+    """Say whether the actor's role may read this kind of thing (a key of READS; unknown kinds: no)."""
+    return actor.role in READS.get(what, frozenset())
+
+
+def cares_for(actor: Actor, episode: Episode) -> bool:
+    """Say whether the actor belongs to the episode's care team (the legitimate relationship)."""
+    return actor.role in TEAMLESS or episode.team in actor.teams
+
+
+def why_not(actor: Actor, kind: Kind, episode: Episode | None) -> str:
+    """Give the reason this actor may not give this command, empty if they may."""
+    if not may_command(actor, kind):
+        allowed = ", ".join(sorted(MAY[kind])) if kind in MAY else "nobody"
+        return f"A {actor.role} may not {kind}: ask one of {allowed}."
+    if episode is not None and episode.version > 0 and not cares_for(actor, episode):
+        return f"{actor.id} is not in care team {episode.team!r} of episode {episode.id}: ask its lead to add you."
+    return ""

@@ -1,0 +1,228 @@
+"""What a command means for an episode: one pure function, and the same answer for ever.
+
+    access → the wish → its rules → the outcome → its events → the due work that follows
+
+A closed move is not an exception; it is a decision with every rule's answer.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from engine.access import why_not
+from engine.codec import digest_of, to_json
+from engine.compiled import Compiled
+from engine.derive import overdue
+from engine.effects import events_of
+from engine.fire import fire
+from engine.fold import fold
+from engine.model import (
+    Command,
+    Decision,
+    Episode,
+    Event,
+    Json,
+    Kind,
+    Level,
+    Outcome,
+    Put,
+    Request,
+    Role,
+    RuleResult,
+)
+from engine.plan import plan
+from engine.time import duration_from, local_day
+from engine.view import Pending, View
+from engine.weigh import Weighed, approvers_of, denial, weigh
+
+PICTURE = ("chronicity", "response", "function_change", "stay.day", "flags.open")
+SIGN_OFF_WITHIN = "sign_off_within"  # the pack's parameter; three days where a pack has none
+THREE_DAYS = "PT72H"
+RECOMMENDATION = "recommendation"
+
+
+def decide(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
+    """Decide what `command` means for `episode` at `now` (aware, UTC).
+
+    Same arguments, same decision, for ever: `replay` depends on it.
+    """
+    if command.kind is Kind.FIRE:
+        return fire(compiled, episode, command, now)
+    if command.kind is Kind.SIGN_OFF:
+        return _sign_off(compiled, episode, command, now)
+    return _finish(weigh(compiled, episode, command, now), command)
+
+
+def _finish(weighed: Weighed, command: Command, first: tuple[Event, ...] = ()) -> Decision:
+    """Turn what was weighed into a decision; `first` are events that come before its own."""
+    view, wish = weighed.view, weighed.wish
+    decision = _bare(weighed, command)
+    if weighed.outcome is Outcome.NEEDS_SIGN_OFF:
+        return replace(decision, events=(Put(item=_request(weighed)),))
+    if weighed.outcome is not Outcome.ACCEPTED:
+        return decision
+    episode = view.episode
+    events = (*first, *events_of(view.compiled, episode, weighed.command, wish, weighed.rules))
+    acted = fold(episode, events, episode.version + 1)
+    today = local_day(wish.now, acted.zone)
+    owed = plan(
+        View(view.compiled, acted, wish.pending, wish.now, today),
+        View(view.compiled, acted, wish.pending, wish.now, wish.day),
+        wish.bindings,
+        command.id,
+    )
+    final = fold(acted, owed, episode.version + 1)
+    return replace(
+        decision,
+        state=final.state,
+        events=(*events, *owed),
+        taken=view.compiled.pathway.transitions[wish.transition].name if wish.transition else None,
+        derived=picture(View(view.compiled, final, Pending(), wish.now, today)),
+        relied_on_by=episode.relied.get(wish.pending.supersedes or "", ()),
+    )
+
+
+def _bare(weighed: Weighed, command: Command) -> Decision:
+    """Give the decision without anything changed: what was asked, and every answer."""
+    view, wish = weighed.view, weighed.wish
+    failed = tuple(rule.id for rule in weighed.rules if not rule.satisfied and rule.level is not Level.INFO)
+    return Decision(
+        outcome=weighed.outcome,
+        command=command,
+        now=wish.now,
+        pathway=view.compiled.hash,
+        parameters=view.compiled.parameters_hash,
+        state_before=view.episode.state,
+        state=view.episode.state,
+        rules=weighed.rules,
+        failed=failed,
+        prompts=tuple(rule.id for rule in weighed.rules if rule.message),
+        recommended=_recommended(weighed),
+        transition=wish.transition,
+        problem=weighed.problem,
+        reads=tuple(sorted(view.reads.items())),
+        derived=picture(view) if view.episode.version else {},
+    )
+
+
+def _recommended(weighed: Weighed) -> str | None:
+    """Give what the pack recommends where a person is about to choose: at a reassessment and at a move."""
+    record, view = weighed.wish.pending.record, weighed.view
+    asked = weighed.wish.transition is not None or (record is not None and record.form == "reassessment")
+    if not asked or not view.episode.version or RECOMMENDATION not in view.compiled.tables:
+        return None
+    return view.answer(RECOMMENDATION)
+
+
+def picture(view: View) -> dict[str, Json]:
+    """Give the derived picture of an episode, as lists, pages and decisions show it."""
+    return {**view.picture(PICTURE), "overdue": overdue(view.episode, view.now)}
+
+
+# --- a second person's yes ----------------------------------------------------------------------------------------
+
+
+def _request(weighed: Weighed) -> Request:
+    """Open the request that waits for another person."""
+    rules, roles = approvers_of(weighed)
+    compiled = weighed.view.compiled
+    within = str(compiled.settings.get(SIGN_OFF_WITHIN) or _default(compiled) or THREE_DAYS)
+    return Request(
+        id=weighed.command.id,
+        command=weighed.command,
+        hash=request_hash(weighed, rules),
+        rules=rules,
+        roles=tuple(role for role in Role if role in roles),
+        opened_at=weighed.wish.now,
+        expires_at=weighed.wish.now + duration_from(within),
+    )
+
+
+def _default(compiled: Compiled) -> object:
+    declared = compiled.pathway.parameters.get(SIGN_OFF_WITHIN)
+    return declared.default if declared else None
+
+
+def request_hash(weighed: Weighed, rules: tuple[str, ...]) -> str:
+    """Bind a request to exactly what was asked and read: never to the time, or what is derived from it."""
+    command, view = weighed.command, weighed.view
+    reads: list[Json] = [[record, version] for record, version in sorted(view.reads.items())]
+    return digest_of(
+        {
+            "kind": command.kind.value,
+            "episode": command.episode,
+            "of": command.of,
+            "values": dict(command.values),
+            "overrides": [to_json(one) for one in command.overrides],
+            "rules": list(rules),
+            "reads": reads,
+            "pathway": view.compiled.hash,
+            "parameters": view.compiled.parameters_hash,
+        }
+    )
+
+
+def _sign_off(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
+    """Decide another person's answer: a yes decides the request anew, now, and executes it."""
+    view = View(compiled, episode, Pending(actor=command.actor), now, local_day(now, episode.zone))
+    request = next((one for one in episode.requests if one.id == command.of), None)
+    shell = Decision(
+        outcome=Outcome.INVALID,
+        command=command,
+        now=now,
+        pathway=compiled.hash,
+        parameters=compiled.parameters_hash,
+        state_before=episode.state,
+        state=episode.state,
+    )
+    if request is None:
+        return replace(shell, problem=f"There is no request {command.of!r} here: name one that waits for sign-off.")
+    answer = command.values.get("answer")
+    if answer not in ("yes", "no", True, False):
+        return replace(shell, problem="Answer yes or no.")
+    shell = replace(shell, derived=picture(view))
+    denied = signer_denied(command, request, episode)
+    if denied is not None:
+        return replace(shell, outcome=Outcome.REFUSED, rules=(denied,), failed=(denied.id,), prompts=(denied.id,))
+    if request.status != "open":
+        return _void(shell, request, f"This request is {request.status}: a yes counts once.", change=False)
+    if now > request.expires_at:
+        return _void(shell, replace(request, status="expired"), "The request has expired: ask again.")
+    if answer in ("no", False):
+        text = str(command.values.get("text") or "")
+        return replace(
+            shell, outcome=Outcome.ACCEPTED, events=(Put(item=replace(request, status="refused", why=text)),)
+        )
+    weighed = weigh(compiled, episode, request.command, now, frozenset(request.rules))
+    if request_hash(weighed, request.rules) != request.hash:
+        return _void(shell, replace(request, status="void"), "What the request was decided on has changed: ask again.")
+    if weighed.outcome is not Outcome.ACCEPTED:
+        late = ", ".join(rule.id for rule in weighed.rules if not rule.satisfied)
+        void = _void(shell, replace(request, status="void"), f"It would no longer pass ({late}): ask again.")
+        return replace(void, rules=(*void.rules, *weighed.rules))
+    return _finish(weighed, command, (Put(item=replace(request, status="approved")),))
+
+
+def _void(shell: Decision, request: Request, why: str, *, change: bool = True) -> Decision:
+    """Refuse an answer that comes too late; the request says why it can no longer be answered."""
+    refused = replace(denial(why), id="SIGN-01")
+    return replace(
+        shell,
+        outcome=Outcome.REFUSED,
+        rules=(refused,),
+        failed=(refused.id,),
+        prompts=(refused.id,),
+        events=(Put(item=replace(request, why=why)),) if change else (),
+    )
+
+
+def signer_denied(command: Command, request: Request, episode: Episode | None) -> RuleResult | None:
+    """Refuse a signer who is the requester, has not the role, or does not belong to the care team."""
+    why = why_not(command.actor, command.kind, episode)
+    if why:
+        return denial(why)
+    if command.actor.id == request.command.actor.id:
+        return replace(denial("Nobody signs off their own request: ask another person."), id="SIGN-02")
+    if command.actor.role not in request.roles:
+        allowed = ", ".join(request.roles)
+        return denial(f"A {command.actor.role} may not sign off {', '.join(request.rules)}: ask one of {allowed}.")
+    return None

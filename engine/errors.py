@@ -1,0 +1,144 @@
+"""What can go wrong, as one tree; each class keeps its facts and has a stable code.
+
+StepcareError                 exit 1
+├── InvalidInput              exit 2   the caller's data, not the caller's wish
+│   ├── BadPack               exit 6   a pathway pack with findings
+│   └── BadScenario           exit 2   a play file with findings
+├── NotFound                  exit 3
+├── Refused                   exit 4   by permission, before any rule is asked
+├── Conflict                  exit 5
+│   ├── StaleEpisode          exit 5
+│   └── KeyReused             exit 5
+├── VerificationFailed        exit 6
+└── Unverifiable              exit 7
+
+Messages say what happened, to what, why, and what to do now. They hold ids, never names or clinical text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class StepcareError(Exception):
+    """Any error Stepcare raises on purpose."""
+
+    code = "internal"
+    exit = 1
+
+
+class InvalidInput(StepcareError):
+    """The input cannot be what it claims to be: a wrong type, range, unit, name or time."""
+
+    code = "invalid-input"
+    exit = 2
+
+
+class NotFound(StepcareError):
+    """The thing asked for is not here."""
+
+    code = "not-found"
+    exit = 3
+
+    def __init__(self, *, what: str, name: str, remedy: str) -> None:
+        """Keep the facts; the sentence is made from them."""
+        self.what, self.name, self.remedy = what, name, remedy
+        super().__init__(f"No {what} {name!r} here: {remedy}")
+
+
+class Refused(StepcareError):
+    """Permission is missing; nothing was decided."""
+
+    code = "refused"
+    exit = 4
+
+
+class Conflict(StepcareError):
+    """The world moved on, or the same key came with another wish."""
+
+    code = "conflict"
+    exit = 5
+
+
+class StaleEpisode(Conflict):
+    """Someone else changed the episode after the caller read it."""
+
+    code = "stale-episode"
+
+    def __init__(self, *, episode: str, seen: int, current: int) -> None:
+        """Keep the facts; the sentence is made from them."""
+        self.episode, self.seen, self.current = episode, seen, current
+        super().__init__(
+            f"Episode {episode} is at version {current}, you decided on version {seen}: reload it and look again."
+        )
+
+
+class KeyReused(Conflict):
+    """An idempotency key came back with another request body."""
+
+    code = "key-reused"
+
+    def __init__(self, *, key: str, entry: int) -> None:
+        """Keep the facts; the sentence is made from them."""
+        self.key, self.entry = key, entry
+        super().__init__(
+            f"Key {key!r} already stands for another request (entry {entry}): use a new key for a new wish."
+        )
+
+
+class VerificationFailed(StepcareError):
+    """What is stored is not what was written."""
+
+    code = "verification-failed"
+    exit = 6
+
+
+class Unverifiable(StepcareError):
+    """It can be neither confirmed nor denied: a key, version or part is missing."""
+
+    code = "unverifiable"
+    exit = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing wrong in a pack or a scenario.
+
+    `path` leads to the value (keys and positions); the loader turns it into file, line and column.
+    `example` is a counter-example patient for gaps and overlaps, None elsewhere.
+    """
+
+    code: str
+    message: str
+    path: tuple[str | int, ...] = ()
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    example: dict[str, str] | None = None
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as editors read it, or the path where no file is known."""
+        return f"{self.file}:{self.line}:{self.column}" if self.file else "/".join(map(str, self.path))
+
+
+class BadPack(InvalidInput):
+    """A pathway pack cannot be used; every finding is kept, not the first."""
+
+    code = "bad-pack"
+    exit = 6
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        """Keep the findings; the sentence lists them."""
+        self.findings = tuple(findings)
+        super().__init__("\n".join(f"{f.place}: {f.code}: {f.message}" for f in self.findings))
+
+
+class BadScenario(InvalidInput):
+    """A play file cannot be read; every finding is kept, not the first."""
+
+    code = "bad-scenario"
+
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        """Keep the findings; the sentence lists them."""
+        self.findings = tuple(findings)
+        super().__init__("\n".join(f"{f.place}: {f.code}: {f.message}" for f in self.findings))

@@ -1,0 +1,166 @@
+"""What a timer's instant means: for the worker, as `decide` is for people.
+
+Nothing here moves a clinical state: a fired rung writes messages, raises the item's rung, or proposes work that a
+person decides on. A timer that the plan has left behind is stale; a reminder that comes too late is expired.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+
+from engine.access import why_not
+from engine.compiled import Compiled
+from engine.fold import fold
+from engine.ladder import instant_of, position_of, rung_of
+from engine.model import Command, Decision, DueItem, Episode, Event, Json, Message, Outcome, Put, Timer
+from engine.pathway import DuePolicy, Rung
+from engine.plan import plan
+from engine.time import after, local_day
+from engine.view import Pending, View
+
+REPLAN = "replan"  # in `of`: not one timer, but the whole plan under changed parameters
+
+
+def fire(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
+    """Decide what the timer named by `command.of` means at `now`.
+
+    Same arguments, same decision, for ever. `taken` says fired, stale or expired.
+    """
+    refusal = why_not(command.actor, command.kind, episode)
+    if command.of == REPLAN and not refusal:
+        return _replan(compiled, episode, command, now)
+    timer = next((one for one in episode.timers if one.id == command.of and one.state == "armed"), None)
+    view = View(compiled, episode, Pending(actor=command.actor), now, local_day(now, episode.zone))
+    if refusal or timer is None or timer.at > now:
+        why = refusal or ("" if timer is None else f"Timer {timer.id} is not due before {timer.at.isoformat()}.")
+        return _decided(compiled, episode, command, now, (), taken="stale", problem=why)
+    item = next((one for one in episode.due_items if one.id == timer.due_item), None)
+    policy = compiled.pathway.due[timer.kind]
+    rung = rung_of(policy, position_of(timer))
+    if item is None or item.status != "open" or rung is None:
+        return _decided(compiled, episode, command, now, (Put(item=replace(timer, state="stale")),), taken="stale")
+    expired = timer.expires_at is not None and now > timer.expires_at
+    state = "expired" if expired else "fired"
+    events: list[Event] = [Put(item=replace(timer, state=state))]
+    passed = replace(item, fired=position_of(timer) + 1, snoozed_until=None)
+    events += () if expired else _rung_events(view, policy, rung, passed, timer)
+    if not any(
+        isinstance(event, Put) and isinstance(event.item, DueItem) and event.item.id == item.id for event in events
+    ):
+        events.append(Put(item=passed))
+    return _decided(compiled, episode, command, now, tuple(events), taken=state)
+
+
+def _replan(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
+    """Give every open item the site's present numbers; reminders whose new time has passed are listed, not sent."""
+    view = View(compiled, episode, Pending(), now, local_day(now, episode.zone))
+    events = plan(view, view, (), command.id, replan=True)
+    passed = [
+        event.item.id
+        for event in events
+        if isinstance(event, Put) and isinstance(event.item, DueItem) and event.item.status == "open"
+        for at, rung in forecast(view, compiled.pathway.due[event.item.kind], event.item)
+        if rung.kind == "remind" and at < now
+    ]
+    decision = _decided(compiled, episode, command, now, (), taken="replanned")
+    return replace(decision, events=events, derived={"passed": list[Json](passed)})
+
+
+def _decided(  # noqa: PLR0913 - the decision's own parts
+    compiled: Compiled,
+    episode: Episode,
+    command: Command,
+    now: datetime,
+    events: tuple[Event, ...],
+    *,
+    taken: str,
+    problem: str = "",
+) -> Decision:
+    if events:
+        view = View(compiled, fold(episode, events, episode.version + 1), Pending(), now, local_day(now, episode.zone))
+        events = (*events, *plan(view, view, (), command.id))
+    return Decision(
+        outcome=Outcome.INVALID if problem else Outcome.ACCEPTED,
+        command=command,
+        now=now,
+        pathway=compiled.hash,
+        parameters=compiled.parameters_hash,
+        state_before=episode.state,
+        state=episode.state,
+        events=events,
+        taken=taken,
+        problem=problem,
+    )
+
+
+def _rung_events(view: View, policy: DuePolicy, rung: Rung, item: DueItem, timer: Timer) -> Iterator[Event]:
+    done = policy.each == "crossing"
+    item = replace(item, rung=item.rung + (rung.kind == "escalate"), status="done" if done else item.status)
+    yield Put(item=item)
+    if rung.kind == "propose" and rung.proposes:
+        yield from _proposal(view, rung.proposes, item)
+    if rung.template and not (rung.to == "patient" and _opted_out(view)):
+        yield Put(item=_message(view, rung, item, timer))
+
+
+def _proposal(view: View, kind: str, item: DueItem) -> Iterator[Event]:
+    """Put work in front of a person, once per occurrence, when the pack's condition holds."""
+    due = next(one for one in view.compiled.due if one.name == kind)
+    waiting = any(
+        one.kind == kind and one.occurrence == item.id and one.status in ("open", "on_hold")
+        for one in view.episode.due_items
+    )
+    if waiting or (due.when is not None and due.when.evaluate(view) is not True):
+        return
+    anchor = view.now
+    opens, length = (
+        str(view.compiled.settings.get(name) or view.compiled.pathway.parameters[name].default or "P0D")
+        for name in (due.policy.opens, due.policy.due)
+    )
+    end = after(anchor, length, view.episode.zone)
+    yield Put(
+        item=DueItem(
+            id=f"{kind}:{item.id}",
+            kind=kind,
+            occurrence=item.id,
+            title=due.policy.title,
+            anchor=anchor,
+            opens_after=opens,
+            due_after=length,
+            opens_at=after(anchor, opens, view.episode.zone),
+            due_at=end,
+            due_on=local_day(end, view.episode.zone),
+            owner_role=due.policy.owner,
+        )
+    )
+
+
+def _opted_out(view: View) -> bool:
+    """Say whether the person has said no to messages; not having been asked is not a yes."""
+    record = view.latest("registration")
+    return record is None or record.values.get("contact_consent") is not True
+
+
+def _message(view: View, rung: Rung, item: DueItem, timer: Timer) -> Message:
+    """Write one outbox row; its id is episode, timer and recipient, so that it exists once."""
+    recipient = view.episode.owner if rung.to == "owner" and view.episode.owner else rung.to
+    record = view.latest("registration")
+    channel = str(record.values.get("contact_channel", "console")) if record and rung.to == "patient" else "console"
+    return Message(
+        id=f"{view.episode.id}:{timer.id}:{recipient}:{channel}",
+        template=rung.template or "",
+        language=view.episode.language if rung.to == "patient" else view.compiled.pathway.languages[0],
+        recipient=recipient,
+        channel=channel,
+        due_item=item.id,
+        not_before=view.now,
+        expires_at=timer.expires_at,
+    )
+
+
+def forecast(view: View, policy: DuePolicy, item: DueItem) -> Iterator[tuple[datetime, Rung]]:
+    """Give the rungs still to come of an item, each with its instant; a repeating last rung is given once."""
+    for position in range(item.fired, max(len(policy.ladder), item.fired + 1)):
+        rung, at = rung_of(policy, position), instant_of(view, policy, item, position)
+        if rung is not None and at is not None:
+            yield at, rung

@@ -1,0 +1,206 @@
+"""From what happened to what is: the only way an episode, a person or a site changes.
+
+`decide` folds its own events to see the picture afterwards, `storage` folds the log to load an episode, and the
+auditor folds it to compare with the rows. All three use this.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar, assert_never
+
+from engine.model import (
+    Assigned,
+    Deviation,
+    DueItem,
+    Episode,
+    Event,
+    Flag,
+    Message,
+    Moved,
+    ParameterSet,
+    Person,
+    Published,
+    Put,
+    Record,
+    Recorded,
+    Registered,
+    Request,
+    Site,
+    Timer,
+    Treatment,
+)
+
+
+class Identified(Protocol):
+    """Anything kept by its id."""
+
+    @property
+    def id(self) -> str:
+        """Name it, once and for all."""
+
+
+Item = TypeVar("Item", bound=Identified)
+Reads = Sequence[tuple[str, int]]
+
+
+def fold(episode: Episode, events: Sequence[Event], version: int, reads: Reads = ()) -> Episode:
+    """Give the episode after one entry: its events applied, its version, and what the decision relied on."""
+    for event in events:
+        episode = _apply(episode, event)
+    replanned = any(
+        isinstance(event, Put) and isinstance(event.item, Timer) and event.item.state in ("armed", "cancelled")
+        for event in events
+    )
+    relied = episode.relied
+    if reads:
+        relied = {**relied, **{record: (*relied.get(record, ()), version) for record, _ in reads}}
+    return replace(episode, version=version, plan_version=episode.plan_version + replanned, relied=relied)
+
+
+def _apply(episode: Episode, event: Event) -> Episode:
+    match event:
+        case Registered():
+            return replace(
+                episode,
+                pathway=event.pathway,
+                zone=event.zone,
+                language=event.language,
+                team=event.team,
+            )
+        case Recorded():
+            return replace(episode, records=_recorded(episode.records, event))
+        case Moved():
+            return _moved(episode, event)
+        case Put():
+            return _put(episode, event)
+        case Assigned():
+            return replace(episode, owner=event.owner, team=event.team)
+        case Published() | ParameterSet():
+            return episode
+        case _:
+            assert_never(event)
+
+
+def _recorded(records: tuple[Record, ...], event: Recorded) -> tuple[Record, ...]:
+    if event.supersedes is None:
+        return (*records, event.record)
+    kept = (
+        replace(record, superseded_by=event.record.id) if record.id == event.supersedes else record
+        for record in records
+    )
+    return (*kept, event.record)
+
+
+def _moved(episode: Episode, event: Moved) -> Episode:
+    if event.stay is None:
+        return replace(episode, state=event.target)
+    stays = episode.stays
+    if stays:
+        stays = (*stays[:-1], replace(stays[-1], until=event.stay.since))
+    return replace(episode, state=event.target, stays=(*stays, event.stay), return_to=event.return_to)
+
+
+def _put(episode: Episode, event: Put) -> Episode:
+    match event.item:
+        case Treatment() as item:
+            return replace(episode, treatments=_upsert(episode.treatments, item))
+        case Flag() as item:
+            return replace(episode, flags=_upsert(episode.flags, item))
+        case DueItem() as item:
+            return replace(episode, due_items=_upsert(episode.due_items, item))
+        case Timer() as item:
+            return replace(episode, timers=_upsert(episode.timers, item))
+        case Message() as item:
+            return replace(episode, messages=_upsert(episode.messages, item))
+        case Request() as item:
+            return replace(episode, requests=_upsert(episode.requests, item))
+        case Deviation() as item:
+            return replace(episode, deviations=_upsert(episode.deviations, item))
+        case _:
+            assert_never(event.item)
+
+
+def _upsert(items: tuple[Item, ...], item: Item) -> tuple[Item, ...]:
+    for position, old in enumerate(items):
+        if old.id == item.id:
+            return (*items[:position], item, *items[position + 1 :])
+    return (*items, item)
+
+
+def fold_person(person: Person, episode: str, events: Sequence[Event]) -> Person:
+    """Give the person after one entry of one of their episodes; the version rises if anything changed here."""
+    after = person
+    for event in events:
+        after = _apply_person(after, episode, event)
+    return after if after is person else replace(after, version=person.version + 1)
+
+
+def _apply_person(person: Person, episode: str, event: Event) -> Person:
+    match event:
+        case Registered():
+            return replace(person, episodes={**person.episodes, episode: (event.region, "open")})
+        case Recorded() if event.personal:
+            kept = tuple(record for record in person.records if record.id != event.supersedes)
+            return replace(person, records=(*kept, event.record))
+        case Recorded() if event.record.form == "registration" and event.supersedes:
+            region, kind = str(event.record.values.get("region", "")), person.episodes[episode][1]
+            return replace(person, episodes={**person.episodes, episode: (region, kind)})
+        case Moved() if event.source and person.episodes[episode][1] != event.kind:
+            return _kind_changed(person, episode, event.kind)
+        case Put(item=Flag() as flag) if flag.urgency == "emergency":
+            others = tuple(one for one in person.emergencies if one != flag.id)
+            return replace(person, emergencies=others if flag.cleared_at else (*others, flag.id))
+        case _:
+            return person
+
+
+def _kind_changed(person: Person, episode: str, kind: str) -> Person:
+    """A voided episode was an error: what it recorded counts for nobody."""
+    episodes = {**person.episodes, episode: (person.episodes[episode][0], kind)}
+    if kind != "void":
+        return replace(person, episodes=episodes)
+    return replace(
+        person, episodes=episodes, records=tuple(record for record in person.records if record.episode != episode)
+    )
+
+
+def fold_site(site: Site, events: Sequence[Event]) -> Site:
+    """Give the site after one entry of its own; the version is the number of those entries."""
+    pathways, parameters = dict(site.pathways), dict(site.parameters)
+    known = site.requests
+    for event in events:
+        match event:
+            case Published():
+                pathways[event.pathway] = event.hash
+            case ParameterSet(value=None):
+                parameters.pop(event.name, None)
+            case ParameterSet():
+                parameters[event.name] = event.value
+            case Put(item=Request() as request):
+                known = _upsert(known, request)
+            case _:
+                pass
+    return replace(site, version=site.version + 1, pathways=pathways, parameters=parameters, requests=known)
+
+
+def root_of(episode: Episode, position: int) -> int:
+    """Give the first position of the stay chain that a position belongs to (returns from hold continue it)."""
+    if not 0 <= position < len(episode.stays):
+        return position
+    resumed = episode.stays[position].resumed
+    return position if resumed is None else resumed
+
+
+def valid(records: Sequence[Record]) -> list[Record]:
+    """Give the records that no correction superseded, in order of occurrence."""
+    return sorted(
+        (record for record in records if record.superseded_by is None), key=lambda r: (r.occurred_at, r.version, r.id)
+    )
+
+
+def current(records: Mapping[str, Record], record: str) -> Record | None:
+    """Follow corrections from a record to the one that stands now; None if it was never here."""
+    found = records.get(record)
+    while found is not None and found.superseded_by is not None:
+        found = records.get(found.superseded_by)
+    return found

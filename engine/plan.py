@@ -1,0 +1,337 @@
+"""Which work is owed and which instants are awaited, from the picture alone.
+
+`plan` computes everything that should be there and gives the difference to what is: so it can be run after every
+event, after a crash and by an auditor, and always arrives at the same items. An item keeps the offsets it was
+armed with, so a changed parameter moves nothing that is already promised (unless it is replanned).
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from engine.compiled import CompiledDue
+from engine.derive import chronicity, clock, onset, paused_days
+from engine.ladder import armed, next_timer
+from engine.model import DueItem, Episode, Event, Flag, Level, Put, Record, Timer
+from engine.time import after, is_calendar, local_day, start_of
+from engine.view import View
+
+OPEN = ("open", "on_hold")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One item that should be there: its occurrence, its anchor, and a title of its own where it has one.
+
+    `due_on`: a day stated by the record itself. `record` is what the item is about.
+    """
+
+    occurrence: str
+    anchor: datetime
+    title: str = ""
+    due_on: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The occurrences of a policy that a command fulfils."""
+
+    occurrences: frozenset[str]
+    by: str
+
+
+def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, replan: bool = False) -> tuple[Event, ...]:
+    """Give the difference between the work owed now and the work on record.
+
+    `view` shows the episode after the command's own events, today; `act` the same on the day the act occurred.
+    `bindings` are what the command was, for what it fulfils.
+    """
+    items: list[DueItem] = []
+    for due in view.compiled.due:
+        wanted = {one.occurrence: one for one in WANTED[due.policy.each.split()[0]](view, due)}
+        done = Done(occurrences=_fulfilled(act, due, bindings), by=command_id)
+        items += _items(view, due, wanted, done, replan=replan)
+    old = {item.id: item for item in view.episode.due_items}
+    changed = [item for item in items if old.get(item.id) != item]
+    return (*(Put(item=item) for item in changed), *_timers(view, items, {one.id for one in changed}))
+
+
+def _items(
+    view: View, due: CompiledDue, wanted: Mapping[str, Wanted], done: Done, *, replan: bool
+) -> Iterator[DueItem]:
+    """Give every item of a policy as it should be now, the ended ones among them unchanged."""
+    known = {item.occurrence: item for item in view.episode.due_items if item.kind == due.name}
+    for occurrence, item in known.items():
+        if item.status not in OPEN:
+            yield item
+        elif occurrence in done.occurrences:
+            yield replace(item, status="done", closed_by=done.by)
+        elif occurrence not in wanted:
+            yield replace(item, status="cancelled", closed_by=done.by)
+        else:
+            yield _dated(view, due, wanted[occurrence], item, replan=replan)
+    if due.when is not None and due.when.evaluate(view) is not True:
+        return
+    for occurrence, want in wanted.items():
+        if occurrence not in known:
+            yield _dated(view, due, want, None, replan=False)
+
+
+def _fulfilled(view: View, due: CompiledDue, bindings: Sequence[str]) -> frozenset[str]:
+    """Give the occurrences the command fulfils: those it names, else every open one its binding stands for."""
+    named = view.pending.record.values.get("due_item") if view.pending.record else None
+    found = {
+        item.occurrence
+        for item in view.episode.due_items
+        if item.kind == due.name and item.status in OPEN and item.id == named
+    }
+    if set(due.policy.done_by) & set(bindings) and (due.done_when is None or due.done_when.evaluate(view) is True):
+        mine = [item.occurrence for item in view.episode.due_items if item.kind == due.name and item.status in OPEN]
+        of = view.pending.of
+        found |= {one for one in mine if of is None or one == of or of not in mine}
+    return frozenset(found)
+
+
+def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, replan: bool) -> DueItem:
+    """Give an item with its window, from the offsets it was armed with (or today's, when new or replanned)."""
+    policy, zone = due.policy, view.episode.zone
+    fresh = old is None or replan
+    opens_after = _offset(view, policy.opens) if fresh or old is None else old.opens_after
+    due_after = _due_offset(view, policy.due) if fresh or old is None else old.due_after
+    shift = _pause_shift(view, want.anchor) if policy.pauses else 0
+    anchor = start_of(local_day(want.anchor, zone) + timedelta(days=shift), zone) if policy.calendar else want.anchor
+    due_at, due_on = _due(anchor, due_after, zone, want.due_on)
+    still = policy.pauses and view.compiled.pathway.states[view.episode.state].paused
+    base = old or DueItem(
+        id=f"{due.name}:{want.occurrence}",
+        kind=due.name,
+        occurrence=want.occurrence,
+        title=want.title or policy.title,
+        anchor=anchor,
+        opens_after=opens_after,
+        due_after=due_after,
+        opens_at=anchor,
+        due_at=None,
+        due_on=None,
+        owner_role=policy.owner,
+    )
+    return replace(
+        base,
+        anchor=anchor,
+        opens_after=opens_after,
+        due_after=due_after,
+        opens_at=after(anchor, opens_after, zone),
+        due_at=due_at,
+        due_on=due_on,
+        status="on_hold" if still else "open",
+    )
+
+
+def _offset(view: View, name: str) -> str:
+    """Give a duration parameter as it is written; an unset one counts nothing."""
+    return str(view.compiled.settings.get(name) or view.compiled.pathway.parameters[name].default or "P0D")
+
+
+def _due_offset(view: View, name: str) -> str:
+    return "" if name.startswith("field ") else _offset(view, name)
+
+
+def _due(anchor: datetime, offset: str, zone: str, stated: date | None) -> tuple[datetime | None, date | None]:
+    """Give the instant from which an item is overdue, and the last day that is on time.
+
+    A calendar window includes its last day: due on day 28 is late from the start of day 29.
+    """
+    if stated is not None:
+        return start_of(stated + timedelta(days=1), zone), stated
+    if not offset:
+        return None, None
+    end = after(anchor, offset, zone)
+    if not is_calendar(offset):
+        return end, local_day(end, zone)
+    last = local_day(end, zone)
+    return start_of(last + timedelta(days=1), zone), last
+
+
+def _pause_shift(view: View, anchor: datetime) -> int:
+    return paused_days(view, view.local(anchor), view.local(view.now))
+
+
+def _timers(view: View, items: Sequence[DueItem], changed: set[str]) -> Iterator[Put]:
+    """Give the difference in awaited instants: one per open item, its ladder's next rung."""
+    policies = {due.name: due.policy for due in view.compiled.due}
+    waiting = {timer.id: timer for timer in view.episode.timers if timer.state == "armed"}
+    keep: set[str] = set()
+    version = view.episode.plan_version + 1
+    for item in items:
+        if item.status != "open":
+            continue
+        kept = armed(waiting.values(), item)
+        if kept is not None and item.id not in changed:
+            keep.add(kept.id)
+            continue
+        timer = next_timer(view, policies[item.kind], item, version)
+        if timer is None:
+            continue
+        keep.add(timer.id)
+        if timer.id not in waiting or _moved(waiting[timer.id], timer):
+            yield Put(item=timer)
+    for timer in waiting.values():
+        if timer.id not in keep:
+            yield Put(item=replace(timer, state="cancelled"))
+
+
+def _moved(old: Timer, new: Timer) -> bool:
+    return old.at != new.at
+
+
+# --- what makes one item of each policy ---------------------------------------------------------------------------
+
+
+def _date_of(view: View, record: Record | None, key: str) -> date | None:
+    found = view.values(record.id).get(key) if record else None
+    return date.fromisoformat(found) if isinstance(found, str) and len(found) == 10 else None
+
+
+def _anchored(view: View, due: CompiledDue, occurrence: str, since: datetime, record: Record | None) -> Wanted:
+    """Anchor an item on the stay's clock, the instant itself, or a day the record states."""
+    anchor, zone = since, view.episode.zone
+    if due.policy.anchor == "clock":
+        anchor = start_of(clock(view), zone)
+    elif due.policy.anchor != "since":
+        stated = _date_of(view, record, due.policy.anchor.rpartition(".")[2])
+        anchor = start_of(stated, zone) if stated else since
+    stated_due = _date_of(view, record, due.policy.due.removeprefix("field ").rpartition(".")[2])
+    return Wanted(
+        occurrence=occurrence, anchor=anchor, due_on=stated_due if due.policy.due.startswith("field ") else None
+    )
+
+
+def _each_stay(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    episode = view.episode
+    if not episode.stays:
+        return
+    here = episode.stays[view.root]
+    paused = view.compiled.pathway.states[episode.state].paused
+    if episode.state not in due.policy.states and paused and episode.return_to:
+        # Work of the interrupted stay stands still; it is not forgotten.
+        state, position = episode.return_to[0]
+        if state in due.policy.states:
+            root = episode.stays[position].resumed or position
+            yield from _stay_items(view, due, root, episode.stays[root].since)
+        return
+    if episode.state in due.policy.states:
+        yield from _stay_items(view, due, view.root, here.since)
+
+
+def _stay_items(view: View, due: CompiledDue, root: int, since: datetime) -> Iterator[Wanted]:
+    """One item a stay; where the policy repeats, the next one begins when the last was done."""
+    stay = view.episode.stays[root]
+    record = view.standing(stay.record) if stay.record else None
+    first = _anchored(view, due, f"s{root}", since, record)
+    yield first
+    if not due.policy.repeats:
+        return
+    done = [item for item in view.episode.due_items if item.kind == due.name and item.status == "done"]
+    mine = [item for item in done if item.occurrence.partition(".")[0] == f"s{root}"]
+    for number in range(1, len(mine) + 1):
+        by = view.by_id.get(mine[number - 1].closed_by or "")
+        yield Wanted(occurrence=f"s{root}.{number}", anchor=by.occurred_at if by else since)
+
+
+def _each_treatment(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    kind, statuses = due.policy.each.split()[1], due.policy.statuses or ("active",)
+    for one in view.episode.treatments:
+        if one.kind == kind and one.status in statuses:
+            yield _anchored(view, due, one.id, one.since, view.standing(one.record))
+
+
+def _each_flag(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    for flag in view.episode.flags:
+        if flag.cleared_at is None and _urgent_enough(due, flag):
+            title = (
+                view.compiled.pathway.red_flags[flag.item].title if flag.item in view.compiled.pathway.red_flags else ""
+            )
+            yield Wanted(
+                occurrence=flag.id, anchor=flag.opened_at, title=f"{due.policy.title}: {title}" if title else ""
+            )
+
+
+def _urgent_enough(due: CompiledDue, flag: Flag) -> bool:
+    return not due.policy.statuses or flag.urgency in due.policy.statuses
+
+
+def _each_record(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    form = due.policy.each.split()[1]
+    for record in view.records(form):
+        if record.episode == view.episode.id:
+            yield _anchored(view, due, _first_id(view, record), record.occurred_at, record)
+
+
+def _first_id(view: View, record: Record) -> str:
+    """Name a record by what it first was: a correction does not make new work."""
+    older = {one.superseded_by: one.id for one in view.episode.records if one.superseded_by}
+    found = record.id
+    while found in older:
+        found = older[found]
+    return found
+
+
+def _each_crossing(view: View, _: CompiledDue) -> Iterator[Wanted]:
+    """The day the class changes, from onset; no crossing where onset is unknown or the episode is over."""
+    began = onset(view)
+    if began is None or _is_closed(view.episode, view):
+        return
+    borders = view.compiled.pathway.chronicity
+    now = chronicity(view)
+    for name, to in ((borders.subacute_from, "subacute"), (borders.chronic_from, "chronic")):
+        days = view.number(name)
+        if days is not None and now not in ("chronic", to):
+            yield Wanted(occurrence=to, anchor=start_of(began + timedelta(days=int(days)), view.episode.zone))
+
+
+def _is_closed(episode: Episode, view: View) -> bool:
+    return view.compiled.pathway.states[episode.state].kind in ("closed", "void")
+
+
+def _each_deviation(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    for deviation in view.episode.deviations:
+        record = view.by_id.get(deviation.record)
+        yield Wanted(
+            occurrence=deviation.id,
+            anchor=record.recorded_at if record else view.now,
+            title=f"{due.policy.title}: {deviation.rule}",
+        )
+
+
+def _each_reason_owed(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    soft = {rule.rule.id for rules in view.compiled.rules.values() for rule in rules if rule.level is Level.SS}
+    for want, deviation in zip(_each_deviation(view, due), view.episode.deviations, strict=True):
+        if deviation.reason is None and deviation.rule in soft:
+            yield want
+
+
+def _each_proposal(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    """Proposed by a fired rung; it stands until somebody decides, or until what it rests on is done."""
+    open_items = {item.id for item in view.episode.due_items if item.status in OPEN}
+    for item in view.episode.due_items:
+        if item.kind == due.name and item.status in OPEN and item.occurrence in open_items:
+            yield Wanted(occurrence=item.occurrence, anchor=item.anchor, title=item.title)
+
+
+def _each_source(_: View, __: CompiledDue) -> Iterator[Wanted]:
+    """Source reviews are owed by the pathway owner for the pack, not for an episode (`due list` shows them)."""
+    return iter(())
+
+
+WANTED: Mapping[str, Callable[[View, CompiledDue], Iterator[Wanted]]] = {
+    "stay": _each_stay,
+    "hold": _each_stay,
+    "treatment": _each_treatment,
+    "flag": _each_flag,
+    "record": _each_record,
+    "crossing": _each_crossing,
+    "deviation": _each_deviation,
+    "reason_owed": _each_reason_owed,
+    "proposal": _each_proposal,
+    "source": _each_source,
+}

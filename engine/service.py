@@ -1,0 +1,297 @@
+"""The one door: a command comes in, a decision and its entry go out.
+
+Reads the clock once a command. Everything below is pure; everything kept is kept in one commit by the store.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Protocol
+
+import structlog
+
+from engine.codec import digest_of, to_json
+from engine.compile import compile_pathway
+from engine.compiled import Compiled
+from engine.decide import decide
+from engine.errors import InvalidInput, KeyReused, NotFound, StaleEpisode, StepcareError
+from engine.fire import REPLAN
+from engine.fold import fold, fold_person, fold_site
+from engine.model import Actor, Command, Decision, Episode, Json, Kind, Outcome, Person, Role, Site
+from engine.pathway import Pathway
+from engine.site import decide_site
+from engine.why import Option, options
+
+log = structlog.get_logger("stepcare")
+
+TRIES = 3
+SITE_KINDS = (Kind.PUBLISH, Kind.SET_PARAMETER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Everything one decision asks the store to keep, in one commit.
+
+    `before` and `after` are the episode or the site; the persons are None for the site. `packs` are
+    (sha256, bytes, pathway id, version label) to add, `parameter_sets` (sha256, bytes).
+    """
+
+    command: Command
+    decision: Decision
+    before: Episode | Site
+    after: Episode | Site
+    person_before: Person | None = None
+    person_after: Person | None = None
+    request_hash: str = ""
+    packs: tuple[tuple[str, bytes, str, str], ...] = ()
+    parameter_sets: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a change: its entry's index, or why it was not kept."""
+
+    index: int | None
+    error: Exception | None = None
+
+
+class Store(Protocol):
+    """Where episodes are kept. Owned by this module; `storage.store.Store` fulfils it."""
+
+    def site(self) -> Site:
+        """Give the site as it is now."""
+
+    def episode(self, episode: str) -> Episode:
+        """Give an episode as it is now; raises NotFound."""
+
+    def person(self, person: str) -> Person:
+        """Give a person as they are now; raises NotFound for one the vault does not know."""
+
+    def pack(self, sha256: str) -> bytes:
+        """Give the bytes of a published pack; raises NotFound."""
+
+    def remembered(self, actor: str, key: str) -> tuple[int, str] | None:
+        """Give (entry, request hash) that an actor's idempotency key stands for, None for a new key."""
+
+    def decision(self, index: int) -> Decision:
+        """Give the decision an entry keeps, as it was explained; raises NotFound."""
+
+    def apply(self, changes: Sequence[Change]) -> Sequence[Applied]:
+        """Keep decisions durably, all that can be kept; returns after COMMIT."""
+
+    def due_timers(self, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
+        """Give (episode, timer) of armed timers whose instant has come, the earliest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the door gives back. `entry` None: nothing was kept (invalid). `repeated`: the key was known."""
+
+    decision: Decision
+    before: Episode | Site
+    after: Episode | Site
+    entry: int | None
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class Engine:
+    """The door. Thread-safe: it holds nothing but caches of compiled pathways."""
+
+    store: Store
+    clock: Callable[[], datetime]
+    _compiled: dict[tuple[str, str], Compiled] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def handle(self, command: Command) -> Answer:
+        """Decide a command and keep it. A lost race without a stated version is decided again, at most thrice.
+
+        Raises StaleEpisode where the caller stated a version that is no longer current, KeyReused where the key
+        stands for another request, NotFound where the episode is not here.
+        """
+        now = self.clock()
+        for attempt in range(TRIES):
+            known = self._known(command)
+            if known is not None:
+                return known
+            change = self._change(command, now)
+            if change.decision.outcome is Outcome.INVALID:
+                return Answer(decision=change.decision, before=change.before, after=change.before, entry=None)
+            (applied,) = self.store.apply((change,))
+            if applied.error is None:
+                self._tell(change, applied.index)
+                return Answer(decision=change.decision, before=change.before, after=change.after, entry=applied.index)
+            retry = isinstance(applied.error, StaleEpisode) and command.version is None and attempt + 1 < TRIES
+            if not retry:
+                raise applied.error
+        raise AssertionError("the last try returns or raises")
+
+    def handle_each(self, commands: Sequence[Command]) -> list[Answer | Exception]:
+        """Handle several commands, each on its own: one that fails leaves the others untouched (bulk work)."""
+        found: list[Answer | Exception] = []
+        for command in commands:
+            try:
+                found.append(self.handle(command))
+            except StepcareError as error:
+                found.append(error)
+        return found
+
+    def replan(self, episodes: Sequence[str], make_id: Callable[[], str]) -> list[Answer | Exception]:
+        """Give armed due work the site's present numbers, episode by episode, one entry each."""
+        service = Actor(id="worker", role=Role.SERVICE)
+        return self.handle_each(
+            [Command(id=make_id(), kind=Kind.FIRE, actor=service, episode=episode, of=REPLAN) for episode in episodes]
+        )
+
+    def preview(self, command: Command) -> Answer:
+        """Decide a command and keep nothing."""
+        change = self._change(command, self.clock())
+        return Answer(decision=change.decision, before=change.before, after=change.after, entry=None)
+
+    def options(self, episode: str, actor: Actor) -> tuple[Option, ...]:
+        """Give every transition from here, open or with each rule that closes it."""
+        found = self.store.episode(episode)
+        return options(self.compiled(found.pathway), found, actor, self.clock())
+
+    def compiled(self, pathway: str) -> Compiled:
+        """Give a published pathway compiled under the site's present parameter set."""
+        return self._compile(pathway, self.store.site().parameters)
+
+    def fire_due(self, make_id: Callable[[], str], limit: int = 100) -> list[Answer]:
+        """Fire the timers whose instant has come, each as an entry of its own; the worker calls this."""
+        now = self.clock()
+        service = Actor(id="worker", role=Role.SERVICE)
+        found = []
+        for episode, timer in self.store.due_timers(now, limit):
+            command = Command(id=make_id(), kind=Kind.FIRE, actor=service, episode=episode, of=timer)
+            found.append(self.handle(command))
+        return found
+
+    # --- how a change is made ---------------------------------------------------------------------------------
+
+    def _known(self, command: Command) -> Answer | None:
+        if command.key is None:
+            return None
+        found = self.store.remembered(command.actor.id, command.key)
+        if found is None:
+            return None
+        index, hashed = found
+        if hashed != request_hash(command):
+            raise KeyReused(key=command.key, entry=index)
+        present: Episode | Site = self.store.episode(command.episode) if command.episode else self.store.site()
+        return Answer(decision=self.store.decision(index), before=present, after=present, entry=index, repeated=True)
+
+    def _change(self, command: Command, now: datetime) -> Change:
+        if command.kind in SITE_KINDS or command.episode is None:
+            return self._site_change(command, now)
+        site = self.store.site()
+        before = self._before(site, command)
+        if command.version is not None and command.version != before.version:
+            raise StaleEpisode(episode=before.id, seen=command.version, current=before.version)
+        compiled = self._compile(before.pathway, site.parameters)
+        decision = decide(compiled, before, command, now)
+        reads = decision.reads if decision.outcome is Outcome.ACCEPTED else ()
+        return Change(
+            command=command,
+            decision=decision,
+            before=before,
+            after=fold(before, decision.events, before.version + 1, reads),
+            person_before=before.person,
+            person_after=fold_person(before.person, before.id, decision.events),
+            request_hash=request_hash(command),
+        )
+
+    def _before(self, site: Site, command: Command) -> Episode:
+        """Give the episode a command is about; a new one starts empty, on the published pathway."""
+        assert command.episode is not None  # noqa: S101 - asked by the caller
+        if command.kind is not Kind.REGISTER:
+            return self.store.episode(command.episode)
+        try:
+            return self.store.episode(command.episode)
+        except NotFound:
+            pass
+        wanted = command.values.get("pathway")
+        pathway = str(wanted) if wanted else next(iter(site.pathways), "")
+        if pathway not in site.pathways:
+            raise InvalidInput(f"No pathway {pathway!r} is published here: publish it first.")
+        person = self.store.person(str(command.values.get("patient") or ""))
+        return Episode(id=command.episode, person=person, pathway=site.pathways[pathway], zone=site.zone)
+
+    def _site_change(self, command: Command, now: datetime) -> Change:
+        site = self.store.site()
+        if command.kind not in (*SITE_KINDS, Kind.SIGN_OFF):
+            raise InvalidInput(f"{command.kind} needs an episode: say which.")
+        pathway = self._published(site)
+        decision = decide_site(site, pathway, command, now)
+        after = fold_site(site, decision.events)
+        return Change(command=command, decision=decision, before=site, after=after, request_hash=request_hash(command))
+
+    def _published(self, site: Site) -> Pathway:
+        if not site.pathways:
+            raise InvalidInput("No pathway is published here: publish one first.")
+        return self._compile(next(iter(site.pathways.values())), site.parameters).pathway
+
+    def publish(self, command: Command, pathway: Pathway, bytes_: bytes) -> Answer:
+        """Publish a proved pack; the caller has proved it (`workflows.load` and `engine.prove`)."""
+        site = self.store.site()
+        decision = decide_site(site, pathway, command, self.clock())
+        after = fold_site(site, decision.events)
+        if decision.outcome is Outcome.INVALID:
+            return Answer(decision=decision, before=site, after=site, entry=None)
+        change = Change(
+            command=command,
+            decision=decision,
+            before=site,
+            after=after,
+            request_hash=request_hash(command),
+            packs=((str(command.values["hash"]), bytes_, pathway.id, pathway.version),),
+        )
+        (applied,) = self.store.apply((change,))
+        if applied.error is not None:
+            raise applied.error
+        self._tell(change, applied.index)
+        return Answer(decision=decision, before=site, after=after, entry=applied.index)
+
+    def _compile(self, pathway: str, settings: Mapping[str, Json]) -> Compiled:
+        parameters = parameters_hash(settings)
+        with self._lock:
+            found = self._compiled.get((pathway, parameters))
+        if found is not None:
+            return found
+        model = Pathway.model_validate_json(self.store.pack(pathway))
+        made = compile_pathway(model, hash_=pathway, parameters_hash=parameters, settings=settings)
+        with self._lock:
+            return self._compiled.setdefault((pathway, parameters), made)
+
+    def _tell(self, change: Change, index: int | None) -> None:
+        """Write the one log line of a command: ids and codes, never names or clinical text."""
+        decision = change.decision
+        log.info(
+            "decided",
+            entry=index,
+            episode=change.command.episode,
+            kind=change.command.kind.value,
+            outcome=decision.outcome.value,
+            move=decision.transition,
+            failed=list(decision.failed),
+        )
+
+
+def request_hash(command: Command) -> str:
+    """Give what an idempotency key binds: everything asked, nothing that differs between two sendings."""
+    return digest_of(
+        {
+            "kind": command.kind.value,
+            "episode": command.episode,
+            "of": command.of,
+            "values": dict(command.values),
+            "overrides": [to_json(one) for one in command.overrides],
+            "occurred_at": command.occurred_at.isoformat() if command.occurred_at else None,
+        }
+    )
+
+
+def parameters_hash(settings: Mapping[str, Json]) -> str:
+    """Give the identity of a parameter set."""
+    return digest_of(dict(sorted(settings.items())))

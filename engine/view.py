@@ -1,0 +1,220 @@
+"""What a command sees: every name of the condition language, answered for one episode at one moment.
+
+Each derived fact has exactly one function, here or in `derive.py`; lists, pages, jobs and rules all ask it.
+Answers are remembered for the length of one decision, and every record that was used is noted in `reads`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from fractions import Fraction
+
+from engine.compiled import Compiled
+from engine.conditions import json_of
+from engine.facts import Item, Value
+from engine.fold import current, root_of, valid
+from engine.forms import item_of, value_of
+from engine.model import Actor, Episode, Input, Json, Record, Values
+from engine.time import local_day
+
+ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """What the command brings along: its own record, where it wants to go, who asks, and a second person's yes."""
+
+    form: str | None = None
+    record: Record | None = None
+    supersedes: str | None = None
+    move: str | None = None
+    to: str | None = None
+    legal: bool = True
+    of: str | None = None
+    actor: Actor | None = None
+    signed: bool = False
+
+
+class View:
+    """A Lookup over one episode, the command's own record laid on top."""
+
+    __slots__ = ("_memo", "_records", "by_id", "compiled", "day", "episode", "now", "pending", "reads", "root")
+
+    def __init__(self, compiled: Compiled, episode: Episode, pending: Pending, now: datetime, day: date) -> None:
+        """See `episode` at `now`; `day` is the local day on which the act occurred."""
+        self.compiled, self.episode, self.pending, self.now, self.day = compiled, episode, pending, now, day
+        self.root = root_of(episode, len(episode.stays) - 1)
+        self.reads: dict[str, int] = {}
+        self._memo: dict[str, Value | None] = {}
+        self._records: dict[str, list[Record]] = {}
+        self.by_id: dict[str, Record] = {record.id: record for record in episode.records}
+
+    # --- Lookup -----------------------------------------------------------------------------------------------
+
+    def value(self, name: str) -> Value | None:
+        """Give the value of a declared name, None when unknown."""
+        found = self._memo.get(name, ABSENT)
+        if found is ABSENT:
+            found = self._memo[name] = self._find(name)
+        return found  # type: ignore[return-value]  # ABSENT never leaves this function
+
+    def input(self, name: str) -> Input:
+        """Give the value with the record it came from, if it came from one."""
+        form, dot, key = name.partition(".")
+        value = json_of(self.value(name))
+        if dot and form in self.compiled.pathway.forms:
+            record = self.latest(form)
+            if record is not None and (key in record.values or key in ("occurred_on", "days_ago")):
+                return Input(
+                    fact=name,
+                    value=value,
+                    record=record.id,
+                    version=record.version,
+                    occurred_at=record.occurred_at,
+                    recorded_at=record.recorded_at,
+                )
+        return Input(fact=name, value=value)
+
+    def _find(self, name: str) -> Value | None:
+        head, dot, key = name.partition(".")
+        if not dot:
+            return self._bare(name)
+        if head == "param":
+            return self.compiled.parameters.get(key)
+        if head == "history":
+            return self.history(key)
+        resolver = self.compiled.resolvers.get(name)
+        if resolver is not None:
+            return resolver(self)
+        if head == "component":
+            return self.component(key)
+        return self._field(head, key)
+
+    def _bare(self, name: str) -> Value | None:
+        resolver = self.compiled.resolvers.get(name)
+        if resolver is not None:
+            return resolver(self)
+        definition = self.compiled.definitions.get(name)
+        if definition is not None:
+            return definition.evaluate(self)
+        return self.answer(name)
+
+    # --- records ----------------------------------------------------------------------------------------------
+
+    def records(self, form: str) -> list[Record]:
+        """Give the valid records of a form in order of occurrence, the command's own among them."""
+        found = self._records.get(form)
+        if found is None:
+            definition = self.compiled.pathway.forms.get(form)
+            pool = [record for record in self.episode.records if record.form == form]
+            if definition is not None and definition.person:
+                pool += [
+                    record
+                    for record in self.episode.person.records
+                    if record.form == form and record.episode != self.episode.id
+                ]
+            own = self.pending.record
+            if own is not None and self.pending.form == form:
+                pool = [record for record in pool if record.id not in (own.id, self.pending.supersedes)]
+                pool.append(own)
+            found = self._records[form] = valid(pool)
+        return found
+
+    def latest(self, form: str) -> Record | None:
+        """Give the command's own record of this form, else the latest valid one; it counts as read."""
+        own = self.pending.record
+        if own is not None and self.pending.form == form:
+            return own
+        found = self.records(form)
+        if not found:
+            return None
+        self.reads[found[-1].id] = found[-1].version
+        return found[-1]
+
+    def _field(self, form: str, key: str) -> Value | None:
+        definition = self.compiled.pathway.forms.get(form)
+        record = self.latest(form) if definition is not None else None
+        if definition is None or record is None:
+            return None
+        if key == "occurred_on":
+            return self.local(record.occurred_at)
+        if key == "days_ago":
+            return (self.day - self.local(record.occurred_at)).days
+        field = definition.fields.get(key)
+        return value_of(self.compiled.pathway, field, record.values.get(key)) if field else None
+
+    def history(self, form: str) -> tuple[Item, ...]:
+        """Give every valid record of a form as a list conditions can count; all of them count as read."""
+        found = []
+        fields = self.compiled.pathway.forms[form].fields
+        for record in self.records(form):
+            if record is not self.pending.record:
+                self.reads[record.id] = record.version
+            on = self.local(record.occurred_at)
+            here = record.episode == self.episode.id
+            found.append(
+                {
+                    **item_of(self.compiled.pathway, fields, dict(record.values)),
+                    "id": record.id,
+                    "by": record.by,
+                    "occurred_on": on,
+                    "days_ago": (self.day - on).days,
+                    "this_stay": here and self.in_stay(record),
+                    "this_episode": here,
+                }
+            )
+        return tuple(found)
+
+    def in_stay(self, record: Record) -> bool:
+        """Say whether a record of this episode belongs to the present stay by when it occurred.
+
+        A late paper visit belongs to where the person was on that day, not to when it was typed in.
+        """
+        if self.root < 0 or root_of(self.episode, record.stay) < self.root:
+            return False
+        return record.occurred_at >= self.episode.stays[self.root].since
+
+    def standing(self, record: str) -> Record | None:
+        """Give the record that stands for this id after corrections."""
+        if self.pending.record is not None and record in (self.pending.record.id, self.pending.supersedes):
+            return self.pending.record
+        return current(self.by_id, record)
+
+    def values(self, record: str | None) -> Values:
+        """Give the standing values of a record; empty when there is none."""
+        found = self.standing(record) if record else None
+        return found.values if found is not None else {}
+
+    # --- the rest ---------------------------------------------------------------------------------------------
+
+    def local(self, instant: datetime) -> date:
+        """Give the day of an instant in the site's zone."""
+        return local_day(instant, self.episode.zone)
+
+    def component(self, kind: str) -> str:
+        """Give the status of a treatment kind: what runs wins over what was last said of it."""
+        found = [one for one in self.episode.treatments if one.kind == kind]
+        for status in ("active", "planned"):
+            if any(one.status == status for one in found):
+                return status
+        return found[-1].status if found else "none"
+
+    def answer(self, table: str) -> str | None:
+        """Give a decision table's answer; None when no row is true (a proved table always has one)."""
+        for condition, then in self.compiled.tables[table].rows:
+            if condition.evaluate(self) is True:
+                return then
+        return None
+
+    def setting(self, name: str) -> Value | None:
+        """Give a parameter's value, None when unset or not declared."""
+        return self.compiled.parameters.get(name)
+
+    def number(self, name: str) -> int | Fraction | None:
+        """Give a numeric parameter, None when unset."""
+        found = self.compiled.parameters.get(name)
+        return found if isinstance(found, int | Fraction) and not isinstance(found, bool) else None
+
+    def picture(self, names: tuple[str, ...]) -> Mapping[str, Json]:
+        """Give several derived facts as JSON, for the decision's `derived` and for list columns."""
+        return {name: json_of(self.value(name)) for name in names}

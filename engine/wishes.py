@@ -1,0 +1,309 @@
+"""From a command to a wish: its fields read, its record made, its move resolved; or every problem found.
+
+A wish says which rules to ask (`bindings`) and what would follow if they all agree (`effects.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+
+from engine.compiled import Compiled
+from engine.errors import InvalidInput
+from engine.forms import Problem, near, read_form, read_text
+from engine.model import Command, Episode, Json, Kind, Record, Treatment, Values
+from engine.moves import resolve
+from engine.pathway import Pathway
+from engine.time import local_day, require_aware
+from engine.view import Pending, View
+
+OPENING = ("planned", "active")
+NOT_GIVEN = ("declined", "unavailable", "contraindicated")
+ENVELOPE = {"form", "transition", "to", "record"}  # keys of `values` that are not answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a command would do, before any rule is asked.
+
+    `illegal`: the words are a move, but the machine does not permit it from here. `treatment` and `status`: the
+    treatment as it would be. `problems` not empty: nothing else counts.
+    """
+
+    now: datetime
+    at: datetime
+    day: date
+    pending: Pending
+    bindings: tuple[str, ...] = ()
+    transition: str | None = None
+    target: str | None = None
+    illegal: bool = False
+    treatment: Treatment | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def read_wish(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Wish:
+    """Read a command for an episode; raises InvalidInput only for a time that is no time."""
+    at = require_aware(command.occurred_at, "occurred_at") if command.occurred_at else now
+    zone = str(command.values.get("zone") or "") if command.kind is Kind.REGISTER else episode.zone
+    pending = Pending(actor=command.actor, of=command.of)
+    wish = Wish(now=now, at=at, day=local_day(at, zone or episode.zone), pending=pending)
+    if at > now:
+        return _wrong(wish, "occurred_at", "It lies in the future. Say when it happened, or plan it instead.")
+    read = READERS.get(command.kind)
+    if read is None:
+        return _wrong(wish, "command", f"{command.kind} is no command for an episode.")
+    if episode.version == 0 and command.kind is not Kind.REGISTER:
+        return _wrong(wish, "episode", f"Episode {episode.id} is not registered yet: register it first.")
+    return read(compiled, episode, command, wish)
+
+
+def _wrong(wish: Wish, field: str, message: str, rule: str | None = None) -> Wish:
+    return replace(wish, problems=(*wish.problems, Problem(field=field, message=message, rule=rule)))
+
+
+def answers(values: Values, *taken: str) -> dict[str, Json]:
+    """Give the answers among a command's values, without the words that steer it."""
+    return {key: value for key, value in values.items() if key not in taken}
+
+
+def with_form(wish: Wish, compiled: Compiled, episode: Episode, command: Command, form: str) -> Wish:
+    """Read the form's answers into the wish's own record."""
+    blank = blank_record(episode, command, form, wish.now)
+    return read_into(wish, compiled.pathway, blank, answers(command.values, *ENVELOPE))
+
+
+def read_into(wish: Wish, pathway: Pathway, blank: Record, raw: Mapping[str, Json]) -> Wish:
+    """Read these answers into a blank record of a form."""
+    values, problems = read_form(pathway, blank.form, raw)
+    record = replace(blank, values=values, occurred_at=wish.at, recorded_at=wish.now)
+    pending = replace(wish.pending, form=blank.form, record=record)
+    return replace(wish, pending=pending, problems=(*wish.problems, *problems))
+
+
+def blank_record(episode: Episode, command: Command, form: str, now: datetime) -> Record:
+    """Give the record a command would make of a form, still without answers; it takes the command's id."""
+    return Record(
+        id=command.id,
+        form=form,
+        values={},
+        occurred_at=now,
+        recorded_at=now,
+        by=command.actor.id,
+        episode=episode.id,
+        stay=len(episode.stays) - 1,
+        version=episode.version + 1,
+    )
+
+
+def text_of(values: Values, key: str) -> str | None:
+    """Give a steering word of a command as text; None when absent or not text."""
+    found = values.get(key)
+    return found if isinstance(found, str) and found else None
+
+
+def _register(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    if episode.version:
+        return _wrong(wish, "episode", f"Episode {episode.id} is registered already: open it, or use a new one.")
+    key = next(key for key, one in compiled.pathway.transitions.items() if not one.source)
+    steer = ("zone", "language", "team", "patient", "pathway")
+    blank = blank_record(episode, command, "registration", wish.now)
+    wish = read_into(wish, compiled.pathway, blank, answers(command.values, *steer))
+    return replace(wish, bindings=("register", key), transition=key, target=compiled.pathway.initial)
+
+
+def _record(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    form = text_of(command.values, "form")
+    if form is None:
+        return _wrong(wish, "form", "Say which form is recorded.")
+    if form not in compiled.pathway.forms:
+        return _wrong(wish, "form", f"There is no form {form!r}. {near(form, compiled.pathway.forms)}")
+    wish = with_form(wish, compiled, episode, command, form)
+    closes = compiled.pathway.forms[form].closes
+    if closes is None:
+        return replace(wish, bindings=(f"record {form}",))
+    planned = _find(episode, closes, command.of)
+    if command.of and planned is None:
+        wish = _wrong(wish, "of", f"There is no planned {closes} {command.of} here: leave `of` out, or name its plan.")
+    pending = replace(wish.pending, of=planned.id if planned else None)
+    done = _treatment(episode, command, wish, closes, "done")
+    if planned is not None:
+        done = replace(done, id=planned.id, stay=planned.stay)
+    return replace(wish, pending=pending, treatment=done, bindings=(f"record {form}",))
+
+
+def _contact(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    wish = with_form(wish, compiled, episode, command, "contact")
+    return replace(wish, bindings=("contact", "record contact"))
+
+
+def _find(episode: Episode, kind: str, of: str | None) -> Treatment | None:
+    """Find the treatment a command speaks of: the one it names, else the last of its kind that is not over."""
+    for one in reversed(episode.treatments):
+        if one.kind == kind and (one.id == of if of else one.status in OPENING):
+            return one
+    return None
+
+
+def _treatment(episode: Episode, command: Command, wish: Wish, kind: str, status: str) -> Treatment:
+    return Treatment(
+        id=command.id, kind=kind, status=status, since=wish.at, record=command.id, stay=len(episode.stays) - 1
+    )
+
+
+def _kind(compiled: Compiled, command: Command, wish: Wish) -> tuple[str, Wish]:
+    kind = text_of(command.values, "form") or ""
+    if kind not in compiled.pathway.treatments:
+        return kind, _wrong(wish, "form", f"There is no treatment {kind!r}. {near(kind, compiled.pathway.treatments)}")
+    return kind, wish
+
+
+def _plan(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    kind, wish = _kind(compiled, command, wish)
+    if wish.problems:
+        return wish
+    definition = compiled.pathway.treatments[kind]
+    wish = with_form(wish, compiled, episode, command, definition.form)
+    wish = replace(wish, treatment=_treatment(episode, command, wish, kind, "planned"), bindings=(f"plan {kind}",))
+    wish = _allowed_here(compiled, episode, wish, kind)
+    again = definition.again
+    here = [one for one in episode.treatments if one.kind == kind and one.status == "done" and _this_stay(episode, one)]
+    if again and here and not wish.illegal:
+        return replace(wish, transition=again, target=episode.state, bindings=(*wish.bindings, again, "move"))
+    return wish
+
+
+def _this_stay(episode: Episode, one: Treatment) -> bool:
+    now = len(episode.stays) - 1
+    resumed = episode.stays[now].resumed if now >= 0 else None
+    return one.stay >= (now if resumed is None else resumed)
+
+
+def _allowed_here(compiled: Compiled, episode: Episode, wish: Wish, kind: str) -> Wish:
+    """A treatment belongs to certain states; elsewhere planning or starting it is not permitted."""
+    states = compiled.pathway.treatments[kind].states or tuple(
+        name for name, state in compiled.pathway.states.items() if state.kind == "active"
+    )
+    if episode.state in states:
+        return wish
+    pending = replace(wish.pending, legal=False)
+    return replace(wish, illegal=True, pending=pending, bindings=("move",))
+
+
+def _start(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    kind, wish = _kind(compiled, command, wish)
+    if wish.problems:
+        return wish
+    wish = with_form(wish, compiled, episode, command, compiled.pathway.treatments[kind].form)
+    started = _treatment(episode, command, wish, kind, "active")
+    planned = _find(episode, kind, command.of)
+    if command.of and planned is None:
+        wish = _wrong(wish, "of", f"There is no planned {kind} {command.of} here.")
+    if planned is not None:
+        started = replace(started, id=planned.id)
+    return _allowed_here(compiled, episode, replace(wish, treatment=started, bindings=(f"start {kind}",)), kind)
+
+
+def _stop(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    kind, wish = _kind(compiled, command, wish)
+    if wish.problems:
+        return wish
+    wish = with_form(wish, compiled, episode, command, "stop")
+    record = wish.pending.record
+    status = str(record.values.get("status", "stopped")) if record else "stopped"
+    running = _find(episode, kind, command.of)
+    if running is None and status not in NOT_GIVEN:
+        return _wrong(wish, "form", f"{kind} is neither planned nor running: nothing to stop.")
+    ended = _treatment(episode, command, wish, kind, status)
+    if running is not None:
+        # The treatment keeps the record of what it was; the stop has its own record beside it.
+        ended = replace(running, status=status, since=wish.at)
+    return replace(wish, treatment=ended, bindings=(f"stop {kind}",))
+
+
+def _move(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    name, to = text_of(command.values, "transition"), text_of(command.values, "to")
+    if name is None:
+        return _wrong(wish, "transition", "Say which transition is wanted.")
+    transitions = compiled.pathway.transitions
+    said = transitions[name].name if name in transitions else name
+    pending = replace(wish.pending, move=said, to=to)
+    found = resolve(View(compiled, episode, pending, wish.at, wish.day), name, to)
+    if found.problem:
+        return _wrong(replace(wish, pending=pending), "transition", found.problem)
+    if found.transition is None:
+        return replace(wish, illegal=True, pending=replace(pending, legal=False), bindings=("move",))
+    again = next((k for k, t in compiled.pathway.treatments.items() if t.again == found.transition), None)
+    wish = replace(wish, transition=found.transition, target=found.target)
+    wish = replace(wish, pending=replace(pending, to=found.target), bindings=("move", found.transition))
+    if again is not None:
+        wish = replace(wish, bindings=(*wish.bindings, f"plan {again}"))
+        wish = with_form(wish, compiled, episode, command, compiled.pathway.treatments[again].form)
+        return replace(wish, treatment=_treatment(episode, command, wish, again, "planned"))
+    form = transitions[found.transition].form
+    if form is not None:
+        return with_form(wish, compiled, episode, command, form)
+    for key in answers(command.values, *ENVELOPE):
+        wish = _wrong(wish, key, f"{key} is not asked by {said}.")
+    return wish
+
+
+def _correct(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    name = text_of(command.values, "record") or ""
+    old = next((record for record in episode.records if record.id == name), None)
+    if old is None or old.superseded_by is not None:
+        why = "was corrected already: correct the one that stands" if old else "is not here"
+        return _wrong(wish, "record", f"Record {name!r} {why}.")
+    fresh = answers(command.values, *ENVELOPE)
+    merged = {key: value for key, value in {**old.values, **fresh}.items() if value is not None}
+    at = wish.at if command.occurred_at else old.occurred_at
+    wish = replace(wish, at=at, day=local_day(at, episode.zone))
+    blank = replace(blank_record(episode, command, old.form, wish.now), stay=old.stay)
+    wish = read_into(wish, compiled.pathway, blank, merged)
+    return replace(wish, pending=replace(wish.pending, supersedes=old.id), bindings=(f"record {old.form}",))
+
+
+def _assign(_: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    for key, value in command.values.items():
+        if key not in ("owner", "team"):
+            wish = _wrong(wish, key, f"{key} is not asked by assign: owner and team are.")
+        elif value is not None:
+            try:
+                read_text(value, 80)
+            except InvalidInput as error:
+                wish = _wrong(wish, key, str(error))
+    if not command.values:
+        wish = _wrong(wish, "owner", f"Say who answers for {episode.id}: owner (none for the team's queue) or team.")
+    return wish
+
+
+def _snooze(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    name = text_of(command.values, "due_item") or ""
+    item = next((item for item in episode.due_items if item.id == name and item.status == "open"), None)
+    if item is None:
+        items = ", ".join(item.id for item in episode.due_items if item.status == "open") or "none"
+        wish = _wrong(wish, "due_item", f"There is no open due item {name!r}. Open: {items}.")
+    try:
+        until = date.fromisoformat(str(command.values.get("until")))
+    except ValueError:
+        return _wrong(wish, "until", "Say until which day (YYYY-MM-DD).")
+    longest = compiled.parameters.get("snooze_days_max")
+    days = (until - wish.day).days
+    if days < 1 or (isinstance(longest, int) and days > longest):
+        wish = _wrong(wish, "until", f"{until} is {days} days ahead: choose 1 to {longest or 'more'} days.")
+    if not text_of(command.values, "reason"):
+        wish = _wrong(wish, "reason", "Say why it can wait.")
+    return wish
+
+
+READERS = {
+    Kind.REGISTER: _register,
+    Kind.RECORD: _record,
+    Kind.MOVE: _move,
+    Kind.PLAN: _plan,
+    Kind.START: _start,
+    Kind.STOP: _stop,
+    Kind.CONTACT: _contact,
+    Kind.ASSIGN: _assign,
+    Kind.SNOOZE: _snooze,
+    Kind.CORRECT: _correct,
+}

@@ -1,0 +1,257 @@
+"""The log: an entry made from a change, and read back.
+
+An entry says in the clear who decided what, when, under which rules and with which outcome. What it says about the
+person is in four sealed sections: `facts` (the decision with its events, and the values the rules read), `text` (what
+people wrote in their own words), `reads` (records relied on) and `subject` (whose it is). An episode is its entries'
+events, folded; nothing else in the database is needed to know it.
+
+Of the explanation, the clauses of each rule are not kept: whoever decides again gets them again, and `answer` is the
+hash of the whole decision to compare with.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from engine.audit import Agent, Envelope, RuleLine, canonical, check_envelope
+from engine.codec import event_from_json, from_json, to_json
+from engine.model import (
+    Command,
+    Decision,
+    Event,
+    Input,
+    Json,
+    Kind,
+    Level,
+    Outcome,
+    Override,
+    Registered,
+    Role,
+    RuleResult,
+)
+from engine.service import Change
+
+ENGINE = "1"  # rises when the same pack, facts and command could be decided otherwise than before
+SECTIONS = ("facts", "reads", "subject", "text")
+TEXT = "text#"  # stands where a text was taken out; no field can have this name
+ALWAYS_TEXT = frozenset({"text", "why"})
+ANSWERS = frozenset({"values", "overrides"})  # where people's own words can be
+KEPT_ELSEWHERE = ("rules", "reads", "now", "pathway", "parameters", "command")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Where an entry goes: its index, its chain (None: the site's), its number there and the leaf before it.
+
+    `before` and `after` are the versions of what the chain is about; `parameters` the hash of the set in force.
+    """
+
+    index: int
+    chain: str | None
+    number: int
+    previous: bytes | None
+    before: int
+    after: int
+    parameters: str
+    corrects: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEntry:
+    """An entry as it lies in the database. `blob` None: it has no sealed part."""
+
+    idx: int
+    id: str
+    ep: str | None
+    epn: int
+    leaf: bytes
+    entry: bytes
+    blob: bytes | None
+    key_id: str | None
+    person_ref: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What an entry keeps of a decision: the decision without clauses, what its rules read, and its hash."""
+
+    envelope: Envelope
+    decision: Decision
+    inputs: tuple[Input, ...]
+    answer: str
+    person: str
+
+
+def is_registered(change: Change) -> bool:
+    """Say whether the change belongs to an episode's own chain.
+
+    A refused registration leaves no episode behind: its entry stands in the site's chain, and the same episode id
+    can still be registered.
+    """
+    return change.before.version > 0 or any(isinstance(event, Registered) for event in change.decision.events)
+
+
+def answer_hash(decision: Decision) -> str:
+    """Give the hash of a decision with everything that explains it."""
+    return hashlib.sha256(canonical(to_json(decision))).hexdigest()
+
+
+# --- writing ------------------------------------------------------------------------------------------------------
+
+
+def sections_of(change: Change, person: str, texts: frozenset[str]) -> dict[str, Json]:
+    """Give what is to be sealed; `texts` are the names of fields that hold free text."""
+    whole = cast("dict[str, Json]", to_json(change.decision))
+    facts: dict[str, Json] = {name: value for name, value in whole.items() if name not in KEPT_ELSEWHERE}
+    facts["command"] = to_json(change.command)
+    facts["inputs"] = [to_json(one) for one in _inputs(change.decision)]
+    facts["answer"] = hashlib.sha256(canonical(whole)).hexdigest()
+    taken: dict[str, int] = {}
+    names = texts | ALWAYS_TEXT
+    sealed = {name: _without_texts(value, names, taken, inside=False) for name, value in facts.items()}
+    return {
+        "facts": cast("Json", sealed),
+        "reads": [[record, version] for record, version in change.decision.reads],
+        "subject": {"person": person},
+        "text": list(taken),
+    }
+
+
+def _inputs(decision: Decision) -> Iterable[Input]:
+    found = {one.fact: one for rule in decision.rules for clause in rule.clauses for one in clause.inputs}
+    return (found[fact] for fact in sorted(found))
+
+
+def _without_texts(value: Json, names: frozenset[str], taken: dict[str, int], *, inside: bool) -> Json:
+    """Give the value with people's own words taken out, each once, in the order they were met."""
+    if isinstance(value, list):
+        return [_without_texts(one, names, taken, inside=inside) for one in value]
+    if not isinstance(value, dict):
+        return value
+    fact = value.get("fact")
+    asked = isinstance(fact, str) and fact.rpartition(".")[2] in names
+    found: dict[str, Json] = {}
+    for key, one in value.items():
+        own = key in ALWAYS_TEXT or (inside and key in names) or (asked and key == "value")
+        if own and isinstance(one, str):
+            found[key] = {TEXT: taken.setdefault(one, len(taken))}
+        else:
+            found[key] = _without_texts(one, names, taken, inside=inside or key in ANSWERS)
+    return found
+
+
+def _with_texts(value: Json, texts: Sequence[Json]) -> Json:
+    if isinstance(value, list):
+        return [_with_texts(one, texts) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {TEXT}:
+        return texts[cast("int", value[TEXT])]
+    return {key: _with_texts(one, texts) for key, one in value.items()}
+
+
+def envelope_of(change: Change, link: Link, commitments: Mapping[str, str]) -> Envelope:
+    """Give the entry of a change."""
+    command, decision = change.command, change.decision
+    role = command.actor.role
+    kind = "scheduler" if command.kind is Kind.FIRE else "service" if role is Role.SERVICE else "user"
+    return Envelope(
+        id=command.id,
+        index=link.index,
+        recorded_at=decision.now,
+        occurred_at=command.occurred_at,
+        type=type_of(command),
+        episode=link.chain,
+        episode_index=link.number,
+        previous=link.previous.hex() if link.previous else None,
+        version_before=link.before,
+        version_after=link.after,
+        state_before=decision.state_before or None if decision.state else None,
+        state=decision.state or None,
+        trigger=decision.transition or command.of or command.kind.value,
+        outcome=decision.outcome.value,
+        rules=tuple(RuleLine.of(rule) for rule in decision.rules),
+        pathway=decision.pathway or None,
+        parameters=link.parameters,
+        engine=ENGINE,
+        actor=Agent(id=command.actor.id, kind=kind, role=role.value),
+        key=command.key,
+        commitments=commitments,
+        corrects=link.corrects,
+    )
+
+
+def type_of(command: Command) -> str:
+    """Give the entry's type: what kind of thing happened to what."""
+    if command.kind is Kind.FIRE:
+        return "timer.fired"
+    return f"{'episode' if command.episode else 'site'}.{command.kind.value}"
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def commitments_in(entry: bytes) -> dict[str, str]:
+    """Give the commitments of an entry's bytes, without checking the rest of it."""
+    return cast("dict[str, str]", json.loads(entry)["c"])
+
+
+def events_in(sections: Mapping[str, Json]) -> tuple[Event, ...]:
+    """Give the events of an entry's opened sections."""
+    facts = cast("dict[str, Any]", sections["facts"])
+    texts = cast("list[Json]", sections["text"])
+    return tuple(event_from_json(_with_texts(one, texts)) for one in facts.get("events", ()))
+
+
+def reads_in(sections: Mapping[str, Json]) -> tuple[tuple[str, int], ...]:
+    """Give the (record, version) pairs an entry's decision relied on; a refused one relied on nothing."""
+    facts = cast("dict[str, Any]", sections["facts"])
+    if facts["outcome"] != Outcome.ACCEPTED:
+        return ()
+    return tuple((record, version) for record, version in cast("list[Any]", sections["reads"]))
+
+
+def derived_in(sections: Mapping[str, Json]) -> dict[str, Json]:
+    """Give the picture an entry's decision left, empty where it drew none."""
+    return cast("dict[str, Any]", sections["facts"]).get("derived", {})
+
+
+def kept_of(entry: bytes, sections: Mapping[str, Json]) -> Kept:
+    """Give the decision an entry keeps."""
+    envelope = check_envelope(entry)
+    facts = cast("dict[str, Any]", _with_texts(sections["facts"], cast("list[Json]", sections["text"])))
+    inputs, answer = facts.pop("inputs"), facts.pop("answer")
+    whole = {
+        **facts,
+        "now": json.loads(entry)["ts"],
+        "pathway": envelope.pathway or "",
+        "parameters": envelope.parameters,
+        "reads": sections["reads"],
+    }
+    decision = from_json(Decision, cast("Json", whole))
+    overrides = {one.rule: one for one in decision.command.overrides}
+    return Kept(
+        envelope=envelope,
+        decision=replace(decision, rules=tuple(_rule(line, overrides) for line in envelope.rules)),
+        inputs=tuple(from_json(Input, one) for one in inputs),
+        answer=answer,
+        person=cast("dict[str, str]", sections["subject"])["person"],
+    )
+
+
+def _rule(line: RuleLine, overrides: Mapping[str, Override]) -> RuleResult:
+    """Give what the entry keeps of a rule's answer: not its clauses and words, which the pack gives again."""
+    return RuleResult(
+        id=line.id,
+        level=Level(line.level),
+        value={"t": True, "f": False, "u": None}[line.value],
+        satisfied=line.answer != "no",
+        clauses=(),
+        message="",
+        remedy="",
+        sources=(),
+        override=overrides.get(line.id) if line.answer.startswith("override:") else None,
+        signed_off=line.answer == "signed",
+    )

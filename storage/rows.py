@@ -1,0 +1,178 @@
+"""Nouns as rows and back: the list row of an episode, due items, timers, messages.
+
+Everything here is a copy of what the entries say. `verify` makes the same rows from the folded log and compares.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from engine.audit import canonical, instant, instant_from
+from engine.codec import from_json, to_json
+from engine.model import DueItem, Episode, Flag, Json, Message, Person, Put, Role, Site, Timer
+from storage.tables import Row
+
+# What a decision says of the picture afterwards, copied into list columns of the same name.
+PICTURED = ("response", "chronicity", "baseline", "last", "change")
+URGENCIES = ("", "routine", "urgent", "emergency")
+ENDED = ("closed", "void")
+# The worker's own columns: no entry speaks of them, so no entry can vouch for them.
+UNVOUCHED = frozenset({"lease_owner", "lease_until", "fence", "attempt", "last_error"})
+
+Work = DueItem | Timer | Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The entry a row follows from: its index, its time, and the picture it left (empty: it drew none)."""
+
+    idx: int
+    at: datetime
+    derived: Mapping[str, Json]
+
+
+def episode_row(episode: Episode, person: Person, moment: Moment, before: Row | None) -> Row:
+    """Give the list row of an episode after an entry; an entry without a picture keeps that of the row before."""
+    region, kind = person.episodes.get(episode.id, ("", ""))
+    open_flags = [flag for flag in episode.flags if flag.cleared_at is None]
+    due = [item.due_at for item in episode.due_items if item.status == "open" and item.due_at is not None]
+    stays = episode.stays
+    return {
+        "id": episode.id,
+        "person_ref": episode.person.id,
+        "pathway_sha": episode.pathway,
+        "zone": episode.zone,
+        "language": episode.language,
+        "team": episode.team,
+        "owner": episode.owner,
+        "region": region,
+        "state": episode.state,
+        "version": episode.version,
+        "plan_version": episode.plan_version,
+        "last_idx": moment.idx,
+        **_pictured(moment.derived, before),
+        "flags_open": len(open_flags),
+        "urgency": _urgency(open_flags),
+        "next_due_at": instant(min(due)) if due else None,
+        "opened_at": before["opened_at"] if before else instant(stays[0].since if stays else moment.at),
+        "closed_at": instant(stays[-1].since if stays else moment.at) if kind in ENDED else None,
+        "updated_at": instant(moment.at),
+    }
+
+
+def _pictured(derived: Mapping[str, Json], before: Row | None) -> Row:
+    if not derived and before is not None:
+        return {name: before[name] for name in PICTURED}
+    return {name: None if derived.get(name) is None else str(derived[name]) for name in PICTURED}
+
+
+def _urgency(flags: list[Flag]) -> str:
+    return max((flag.urgency for flag in flags), key=URGENCIES.index, default="")
+
+
+def work_put(events: tuple[object, ...]) -> list[Work]:
+    """Give the due items, timers and messages these events put down, the last word on each, in id order."""
+    last = {
+        (type(event.item).__name__, event.item.id): event.item
+        for event in events
+        if isinstance(event, Put) and isinstance(event.item, DueItem | Timer | Message)
+    }
+    return [last[key] for key in sorted(last)]
+
+
+def due_item_row(episode: str, item: DueItem) -> Row:
+    """Give a due item's row."""
+    return {
+        "episode_id": episode,
+        "id": item.id,
+        "kind": item.kind,
+        "occurrence": item.occurrence,
+        "title": item.title,
+        "anchor": instant(item.anchor),
+        "opens_after": item.opens_after,
+        "due_after": item.due_after,
+        "opens_at": instant(item.opens_at),
+        "due_at": _maybe(item.due_at),
+        "due_on": item.due_on.isoformat() if item.due_on else None,
+        "owner_role": item.owner_role.value,
+        "status": item.status,
+        "owner": item.owner,
+        "rung": item.rung,
+        "fired": item.fired,
+        "snoozed_until": _maybe(item.snoozed_until),
+        "closed_by": item.closed_by,
+    }
+
+
+def due_item_from_row(row: Row) -> DueItem:
+    """Give the due item of a row."""
+    return DueItem(
+        id=row["id"],
+        kind=row["kind"],
+        occurrence=row["occurrence"],
+        title=row["title"],
+        anchor=instant_from(row["anchor"]),
+        opens_after=row["opens_after"],
+        due_after=row["due_after"],
+        opens_at=instant_from(row["opens_at"]),
+        due_at=_maybe_from(row["due_at"]),
+        due_on=date.fromisoformat(row["due_on"]) if row["due_on"] else None,
+        owner_role=Role(row["owner_role"]),
+        status=row["status"],
+        owner=row["owner"],
+        rung=row["rung"],
+        fired=row["fired"],
+        snoozed_until=_maybe_from(row["snoozed_until"]),
+        closed_by=row["closed_by"],
+    )
+
+
+def timer_row(episode: str, timer: Timer) -> Row:
+    """Give a timer's row, without the worker's own columns."""
+    return {
+        "episode_id": episode,
+        "id": timer.id,
+        "kind": timer.kind,
+        "occurrence": timer.occurrence,
+        "due_item": timer.due_item,
+        "at": instant(timer.at),
+        "local": timer.local,
+        "zone": timer.zone,
+        "armed_on": timer.armed_on,
+        "expires_at": _maybe(timer.expires_at),
+        "state": timer.state,
+    }
+
+
+def message_row(episode: str, message: Message) -> Row:
+    """Give a message's row."""
+    return {
+        "episode_id": episode,
+        "id": message.id,
+        "template": message.template,
+        "language": message.language,
+        "recipient": message.recipient,
+        "channel": message.channel,
+        "due_item": message.due_item,
+        "not_before": instant(message.not_before),
+        "expires_at": _maybe(message.expires_at),
+        "status": message.status,
+    }
+
+
+def site_body(site: Site) -> str:
+    """Give the site as canonical JSON text."""
+    return canonical(to_json(site)).decode()
+
+
+def site_from_body(body: str, loads: object) -> Site:
+    """Give the site of its JSON text."""
+    raise NotImplementedError
+
+
+def _maybe(moment: datetime | None) -> str | None:
+    return instant(moment) if moment else None
+
+
+def _maybe_from(text: str | None) -> datetime | None:
+    return instant_from(text) if text else None

@@ -1,0 +1,324 @@
+"""The tables: columns, keys and indexes. What the database refuses by itself stands in `schema.py`.
+
+The entries are the truth. Every other table is a copy for lists and jobs, made in the same commit and compared by
+`verify`. Instants are text in UTC with microseconds (`2026-03-02T08:00:00.000000Z`), so that they compare as text;
+days are ISO dates, decimals are text. Tables are STRICT: a float or a number in a text column is an error here.
+
+Rows keyed by text are WITHOUT ROWID: a hidden rowid would be a second key that INSERT OR REPLACE could collide with.
+"""
+
+from typing import Annotated, Any
+
+from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.sql import ClauseElement
+from sqlmodel import Field, SQLModel
+
+Words = Annotated[str, Field(sa_type=Text)]
+MaybeWords = Annotated[str | None, Field(default=None, sa_type=Text)]
+KeyWords = Annotated[str, Field(primary_key=True, sa_type=Text)]
+KeyNumber = Annotated[int, Field(primary_key=True)]
+Blob = Annotated[bytes, Field(sa_type=LargeBinary)]
+
+KEYED = {"sqlite_strict": True, "sqlite_with_rowid": False}
+NUMBERED = {"sqlite_strict": True}
+
+
+def _refers(column: str, target: str) -> ForeignKeyConstraint:
+    # Deferred, because a commit writes in id order and head last: the parent may come later in the same commit.
+    return ForeignKeyConstraint([column], [target], deferrable=True, initially="DEFERRED")
+
+
+class Room(SQLModel):
+    """Our own metadata: tables of other SQLModel users in the process are not ours to create."""
+
+    metadata = MetaData()
+
+
+class EpisodeColumns(Room):
+    """An episode as lists see it; `last_idx` is the entry that made it so.
+
+    `urgency` is the highest of its open red flags (empty: none). baseline, last, change: scores as decimal text.
+    """
+
+    id: KeyWords
+    person_ref: Words
+    pathway_sha: Words
+    zone: Words
+    language: Words
+    team: Words
+    owner: MaybeWords
+    region: Words
+    state: Words
+    version: int
+    plan_version: int
+    last_idx: int
+    response: MaybeWords
+    chronicity: MaybeWords
+    baseline: MaybeWords
+    last: MaybeWords
+    change: MaybeWords
+    flags_open: int
+    urgency: Words
+    next_due_at: MaybeWords
+    opened_at: Words
+    closed_at: MaybeWords
+    updated_at: Words
+
+
+class EpisodeRow(EpisodeColumns, table=True):
+    """Written by the trigger of its entry only."""
+
+    __tablename__ = "episode"
+    __table_args__ = (
+        _refers("person_ref", "person_state.ref"),
+        _refers("pathway_sha", "pack.sha256"),
+        Index("episode_person", "person_ref"),
+        Index("episode_team", "team", "state", "id"),
+        Index("episode_owner", "owner", "id"),
+        Index("episode_due", "next_due_at", "id", sqlite_where=text("closed_at IS NULL")),
+        KEYED,
+    )
+
+
+class EpisodeNext(EpisodeColumns, table=True):
+    """The episode as its next entry will make it. Empty between commits: the entry takes the row away."""
+
+    __tablename__ = "episode_next"
+    __table_args__ = KEYED
+
+
+class PersonState(Room, table=True):
+    """What counts per person, sealed under the person's key."""
+
+    __tablename__ = "person_state"
+    __table_args__ = KEYED
+    ref: KeyWords
+    version: int
+    sealed: Blob
+    key_id: Words
+
+
+class SiteColumns(Room):
+    """The site's pathways and parameters in the clear: they are nobody's secrets."""
+
+    id: KeyNumber
+    version: int
+    last_idx: int
+    body: Words
+
+
+class SiteState(SiteColumns, table=True):
+    """One row, from the site's first change on. Written by the trigger of its entry only."""
+
+    __tablename__ = "site_state"
+    __table_args__ = NUMBERED
+
+
+class SiteNext(SiteColumns, table=True):
+    """The site as its next entry will make it. Empty between commits."""
+
+    __tablename__ = "site_next"
+    __table_args__ = NUMBERED
+
+
+class PackRow(Room, table=True):
+    """A pathway pack's canonical bytes, named by their hash. Never changed."""
+
+    __tablename__ = "pack"
+    __table_args__ = KEYED
+    sha256: KeyWords
+    pathway_id: Words
+    label: Words
+    bytes: Blob
+
+
+class ParameterSetRow(Room, table=True):
+    """A site's parameter values as canonical bytes, named by their hash. Never changed."""
+
+    __tablename__ = "parameter_set"
+    __table_args__ = KEYED
+    sha256: KeyWords
+    bytes: Blob
+
+
+class AuditHead(Room, table=True):
+    """One row: how many entries there are, and their tree.
+
+    `rooted` is the size that `frontier` stands for; it lags behind `n` only inside a commit.
+    """
+
+    __tablename__ = "audit_head"
+    __table_args__ = NUMBERED
+    id: KeyNumber
+    n: int
+    rooted: int
+    frontier: Blob
+    origin: Words
+
+
+class AuditEntry(Room, table=True):
+    """The log. `ep` is the episode, None for the site's own chain; `epn` numbers each chain from 0."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (UniqueConstraint("id"), UniqueConstraint("ep", "epn"), NUMBERED)
+    idx: KeyNumber
+    id: Words
+    ep: MaybeWords
+    epn: int
+    leaf: Blob
+    entry: Blob
+
+
+class AuditSealed(Room, table=True):
+    """What an entry commits to, sealed under the person's key."""
+
+    __tablename__ = "audit_sealed"
+    __table_args__ = (_refers("idx", "audit_entry.idx"), Index("audit_sealed_person", "person_ref", "idx"), NUMBERED)
+    idx: KeyNumber
+    blob: Blob
+    key_id: Words
+    person_ref: Words
+
+
+class DueItemRow(Room, table=True):
+    """Work a person owes."""
+
+    __tablename__ = "due_item"
+    __table_args__ = (
+        _refers("episode_id", "episode.id"),
+        Index("due_item_open", "due_at", "episode_id", "id", sqlite_where=text("status = 'open'")),
+        KEYED,
+    )
+    episode_id: KeyWords
+    id: KeyWords
+    kind: Words
+    occurrence: Words
+    title: Words
+    anchor: Words
+    opens_after: Words
+    due_after: Words
+    opens_at: Words
+    due_at: MaybeWords
+    due_on: MaybeWords
+    owner_role: Words
+    status: Words
+    owner: MaybeWords
+    rung: int
+    fired: int
+    snoozed_until: MaybeWords
+    closed_by: MaybeWords
+
+
+class TimerRow(Room, table=True):
+    """An instant the worker acts on. The lease columns are the worker's own; no entry speaks of them."""
+
+    __tablename__ = "timer"
+    __table_args__ = (
+        _refers("episode_id", "episode.id"),
+        Index("timer_armed", "at", "episode_id", "id", sqlite_where=text("state = 'armed'")),
+        KEYED,
+    )
+    episode_id: KeyWords
+    id: KeyWords
+    kind: Words
+    occurrence: Words
+    due_item: MaybeWords
+    at: Words
+    local: Words
+    zone: Words
+    armed_on: int
+    expires_at: MaybeWords
+    state: Words
+    lease_owner: MaybeWords
+    lease_until: MaybeWords
+    fence: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    last_error: MaybeWords
+
+
+class MessageRow(Room, table=True):
+    """The outbox. Episode and id together are the idempotency key a receiver sees."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        _refers("episode_id", "episode.id"),
+        Index("message_queued", "not_before", "episode_id", "id", sqlite_where=text("status = 'queued'")),
+        KEYED,
+    )
+    episode_id: KeyWords
+    id: KeyWords
+    template: Words
+    language: Words
+    recipient: Words
+    channel: Words
+    due_item: MaybeWords
+    not_before: Words
+    expires_at: MaybeWords
+    status: Words
+
+
+class DeliveryAttempt(Room, table=True):
+    """One try to hand a message over. Never changed."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (
+        ForeignKeyConstraint(["episode_id", "message_id"], ["message.episode_id", "message.id"]),
+        Index("attempts_of_message", "episode_id", "message_id"),
+        NUMBERED,
+    )
+    id: KeyNumber
+    episode_id: Words
+    message_id: Words
+    at: Words
+    status: Words
+    provider_ref: MaybeWords
+    detail: Words
+
+
+class Idempotency(Room, table=True):
+    """Which entry an actor's key stands for, and for which request body."""
+
+    __tablename__ = "idempotency"
+    __table_args__ = (_refers("entry", "audit_entry.idx"), Index("idempotency_age", "created_at"), KEYED)
+    actor: KeyWords
+    key: KeyWords
+    entry: int
+    request_hash: Words
+    created_at: Words
+
+
+class WorkerRow(Room, table=True):
+    """Who is alive."""
+
+    __tablename__ = "worker"
+    __table_args__ = KEYED
+    id: KeyWords
+    heartbeat_at: Words
+    version: Words
+
+
+class Meta(Room, table=True):
+    """One row: when this database was made, the vault that holds its keys, and the site's time zone."""
+
+    __tablename__ = "meta"
+    __table_args__ = NUMBERED
+    id: KeyNumber
+    created_at: Words
+    vault: Words
+    zone: Words
+
+
+TABLES = Room.metadata.tables
+
+# Named parameters, as both drivers of SQLite take them.
+DIALECT = sqlite.dialect(paramstyle="named")
+
+
+def compiled(statement: ClauseElement) -> str:
+    """Give a statement's SQL. Called once per statement at import, never per decision."""
+    return str(statement.compile(dialect=DIALECT))
+
+
+Row = dict[str, Any]
+"""A row on its way to or from the driver: column → str, int, bytes or None."""

@@ -1,0 +1,385 @@
+"""The vault: who the people are, and the keys to what is sealed about them.
+
+A file of its own, so that it can have its own short backups: when a key is destroyed here and those backups have aged
+out, the sealed parts of the log stay closed for ever, while the log itself still verifies.
+
+Each person has a data key, wrapped by a key-encryption key that never lies in this file. The vault is written before
+the main database: a crash between the two leaves a key that nobody uses, and nothing worse.
+"""
+
+import base64
+import binascii
+import os
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from json import dumps
+from pathlib import Path
+from threading import RLock
+from typing import Any, Protocol, Self, cast
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from engine.audit import canonical, instant, parse_canonical
+from engine.errors import Conflict, InvalidInput, NotFound, Unverifiable, VerificationFailed
+from storage.seal import KEY, NONCE, DataKey, Random
+
+try:  # the standard library's SQLite may be too old for several writing processes
+    from pysqlite3 import dbapi2 as sqlite3
+except ImportError:
+    import sqlite3  # type: ignore[no-redef]
+
+VARIABLE = "STEPCARE_VAULT_KEY"
+SCHEMA_VERSION = 1
+MOST_CACHED = 10_000
+BUSY_SECONDS = 10.0
+CHECK = b"the right key opens this"
+SCHEMA = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT",
+    "CREATE TABLE person (ref TEXT PRIMARY KEY, wrapped_key BLOB NOT NULL, key_id TEXT NOT NULL UNIQUE,"
+    " name TEXT NOT NULL, born TEXT, contacts TEXT NOT NULL, language TEXT NOT NULL, added_at TEXT NOT NULL) STRICT",
+    "CREATE TABLE key_destroyed (ref TEXT PRIMARY KEY, key_id TEXT NOT NULL, destroyed_at TEXT NOT NULL) STRICT",
+)
+
+
+class KeyDestroyed(Unverifiable):
+    """The person's data key was destroyed on purpose: what was sealed with it stays closed for ever."""
+
+    code = "key-destroyed"
+
+    def __init__(self, *, ref: str, destroyed_at: str) -> None:
+        """Keep the facts; the sentence is made from them."""
+        self.ref, self.destroyed_at = ref, destroyed_at
+        super().__init__(
+            f"The data key of {ref} was destroyed at {destroyed_at}: its sealed parts cannot be read, nor new ones made."
+        )
+
+
+# --- the key-encryption key ---------------------------------------------------------------------------------------
+
+
+class KeyEncryptionKey(Protocol):
+    """Wraps data keys; where it lives (a file, the environment, a key service) is its own business."""
+
+    def wrap(self, secret: bytes, bound_to: bytes) -> bytes:
+        """Encrypt a data key for one place in the vault."""
+
+    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
+        """Give the data key back; Unverifiable when it was not wrapped by this key for this place."""
+
+
+class LocalKey:
+    """A key-encryption key held in this process: AES-256-GCM."""
+
+    def __init__(self, secret: bytes, random: Random) -> None:
+        """Take the 32 secret bytes."""
+        if len(secret) != KEY:
+            raise InvalidInput(
+                f"A key-encryption key has {KEY} bytes, this one {len(secret)}: make one with a new vault."
+            )
+        self._cipher, self._random = AESGCM(secret), random
+
+    def wrap(self, secret: bytes, bound_to: bytes) -> bytes:
+        """Encrypt a data key for one place in the vault."""
+        nonce = self._random(NONCE)
+        return nonce + self._cipher.encrypt(nonce, secret, bound_to)
+
+    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
+        """Give the data key back; Unverifiable when it was not wrapped by this key for this place."""
+        try:
+            return self._cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], bound_to)
+        except (InvalidTag, ValueError):
+            raise Unverifiable(
+                "This is not the key-encryption key that wrapped it: use the one the vault began with."
+            ) from None
+
+
+def key_from_environment(environ: Mapping[str, str], random: Random) -> LocalKey | None:
+    """Read the key-encryption key (base64) from STEPCARE_VAULT_KEY; None when it is not set."""
+    text = environ.get(VARIABLE)
+    return LocalKey(_secret_from(text, f"The variable {VARIABLE}"), random) if text is not None else None
+
+
+def key_from_file(path: Path, random: Random, *, create: bool) -> LocalKey:
+    """Read the key-encryption key from a file only its owner can read; `create` makes it where there is none.
+
+    Create it with a new vault only: a fresh key for an old vault opens nothing.
+    """
+    if create and not path.exists():
+        _write_secret(path, random(KEY))
+    if not path.exists():
+        remedy = f"put the file back from where you keep it, or set {VARIABLE}"
+        raise NotFound(what="key-encryption key", name=str(path), remedy=remedy)
+    if path.stat().st_mode & 0o077:
+        raise InvalidInput(f"Others than its owner may read the key-encryption key {path}: run chmod 600 {path}.")
+    return LocalKey(
+        _secret_from(path.read_text(encoding="utf-8", errors="replace").strip(), f"The file {path}"), random
+    )
+
+
+def _write_secret(path: Path, secret: bytes) -> None:
+    # On the disk before it wraps anything: a data key must never outlive the key that opens it.
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(base64.b64encode(secret) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _secret_from(text: str, where: str) -> bytes:
+    try:
+        secret = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        secret = b""
+    if len(secret) != KEY:
+        raise InvalidInput(f"{where} does not hold {KEY} bytes in base64: put the vault's own key there.")
+    return secret
+
+
+# --- references ---------------------------------------------------------------------------------------------------
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+READ_AS = str.maketrans("ILO", "110")
+REF_LETTERS = 10
+
+
+def new_ref(prefix: str, random: Random) -> str:
+    """Make a short random reference such as e-7K3QX9MV2AC: 50 random bits and a check character."""
+    letters = [byte & 31 for byte in random(REF_LETTERS)]
+    return f"{prefix}-{''.join(ALPHABET[one] for one in (*letters, _double(_checksum(letters))))}"
+
+
+def check_ref(ref: str) -> str:
+    """Give a reference as it was made, however it was typed; InvalidInput when a character is wrong or swapped."""
+    prefix, _, typed = ref.strip().partition("-")
+    tidy = typed.upper().translate(READ_AS)
+    known = len(tidy) == REF_LETTERS + 1 and all(one in ALPHABET for one in tidy)
+    if not prefix.isalpha() or not known or _checksum([ALPHABET.index(one) for one in tidy]):
+        raise InvalidInput(f"{ref[:40]!r} is not a reference: a character is missing, wrong or swapped. Type it again.")
+    return f"{prefix.lower()}-{tidy}"
+
+
+def _checksum(letters: Iterable[int]) -> int:
+    """Give the polynomial of the letters over GF(32) at its generator; with the check character it is 0.
+
+    Unlike a plain sum it changes when two characters change places, wherever they stand.
+    """
+    total = 0
+    for letter in letters:
+        total = _double(total) ^ letter
+    return total
+
+
+def _double(value: int) -> int:
+    return value << 1 ^ (0b100101 if value & 16 else 0)  # modulo x^5 + x^2 + 1
+
+
+# --- the vault ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """Who a person is and how to reach them. `contacts` maps a channel (email, sms) to an address."""
+
+    name: str = field(repr=False)
+    born: date | None = field(default=None, repr=False)
+    contacts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    language: str = "en"
+
+
+class Vault:
+    """An open vault. Threads may share it; processes may share its file."""
+
+    def __init__(self, connection: Any, key: KeyEncryptionKey, random: Random) -> None:
+        """Use `Vault.open`."""
+        self._connection, self._key, self._random = connection, key, random
+        self._lock = RLock()
+        self._keys: dict[str, DataKey] = {}
+        self._seen = 0
+        self.id = ""
+
+    @classmethod
+    def open(cls, path: Path, key: KeyEncryptionKey, *, origin: str, random: Random, create: bool = False) -> Self:
+        """Open the vault of the database with this origin; `create` makes it where there is none.
+
+        NotFound when it is missing; InvalidInput when the file is not a vault or is that of another database;
+        Unverifiable when it was written by a newer version or the key is not its key.
+        """
+        if not path.exists():
+            if not create:
+                remedy = "restore it from its backup; only `stepcare migrate` on a new database makes a new one"
+                raise NotFound(what="vault", name=str(path), remedy=remedy)
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        address = f"{path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
+        )
+        vault = cls(connection, key, random)
+        try:
+            vault._begin(path, origin, create=create)
+        except BaseException:
+            connection.close()
+            raise
+        return vault
+
+    def _begin(self, path: Path, origin: str, *, create: bool) -> None:
+        try:
+            self._connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only unlinked
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            if create:
+                self._create(origin)
+            meta = dict(self._connection.execute("SELECT name, value FROM meta"))
+        except sqlite3.DatabaseError as error:
+            raise InvalidInput(f"{path} is not a vault ({error}): give the path of the vault of {origin}.") from None
+        if meta["schema_version"] > SCHEMA_VERSION:
+            raise Unverifiable(
+                f"The vault {path} is of version {meta['schema_version']}, this program reads {SCHEMA_VERSION}: "
+                "use the newer program, or restore the vault from before the upgrade."
+            )
+        if meta["origin"] != origin:
+            raise InvalidInput(
+                f"The vault {path} belongs to the database {meta['origin']}, not to {origin}: give the vault of this one."
+            )
+        self.id = meta["vault_id"]
+        self._key.unwrap(meta["key_check"], self._bound_to("", ""))
+
+    def _create(self, origin: str) -> None:
+        with self._transaction():
+            # Never into a file that holds anything else, such as the main database.
+            if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                return
+            for statement in SCHEMA:
+                self._connection.execute(statement)
+            self.id = self._random(8).hex()
+            meta = {
+                "schema_version": SCHEMA_VERSION,
+                "vault_id": self.id,
+                "origin": origin,
+                "key_check": self._key.wrap(CHECK, self._bound_to("", "")),
+            }
+            self._connection.executemany("INSERT INTO meta VALUES (?, ?)", list(meta.items()))
+
+    def close(self) -> None:
+        """Forget the keys and close the file."""
+        with self._lock:
+            self._keys.clear()
+            self._connection.close()
+
+    def add_person(self, ref: str, details: Details, now: datetime) -> None:
+        """Keep a person under this reference and make their data key.
+
+        Doing it again with the same details changes nothing, so a command may be repeated after a crash. Conflict when
+        the reference is another person's, or that of one who was erased.
+        """
+        row = _row_of(details)
+        with self._transaction():
+            if self._destroyed(ref) is not None:
+                raise Conflict(f"{ref} was erased and cannot come back: register the person under a new reference.")
+            found = self._one("SELECT name, born, contacts, language FROM person WHERE ref = ?", ref)
+            if found is not None:
+                if found != row:
+                    raise Conflict(f"{ref} is already kept with other details: use a new reference for a new person.")
+                return
+            key_id = self._random(8).hex()
+            wrapped = self._key.wrap(self._random(KEY), self._bound_to(ref, key_id))
+            self._connection.execute(
+                "INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (ref, wrapped, key_id, *row, instant(now))
+            )
+
+    def key(self, ref: str) -> DataKey:
+        """Give a person's data key.
+
+        NotFound for a reference not kept here; KeyDestroyed after erasure; VerificationFailed when the row was altered.
+        """
+        with self._lock:
+            # Another process may have destroyed a key: then nothing cached here may be used any more.
+            seen = self._one("PRAGMA data_version")[0]
+            if seen != self._seen or len(self._keys) >= MOST_CACHED:
+                self._keys.clear()
+                self._seen = seen
+            if ref not in self._keys:
+                self._keys[ref] = self._read_key(ref)
+            return self._keys[ref]
+
+    def _read_key(self, ref: str) -> DataKey:
+        found = self._one("SELECT key_id, wrapped_key FROM person WHERE ref = ?", ref)
+        if found is None:
+            if (destroyed_at := self._destroyed(ref)) is not None:
+                raise KeyDestroyed(ref=ref, destroyed_at=destroyed_at)
+            raise _unknown(ref)
+        try:
+            return DataKey(id=found[0], secret=self._key.unwrap(found[1], self._bound_to(ref, found[0])))
+        except Unverifiable:  # the vault's own key opened the vault, so the row is what is wrong
+            raise VerificationFailed(
+                f"The data key of {ref} was altered in the vault: restore it from a backup."
+            ) from None
+
+    def names(self, refs: Iterable[str]) -> dict[str, str]:
+        """Give the names behind references; who is not kept here (any more) is left out."""
+        wanted = dumps(list(refs))
+        query = "SELECT ref, name FROM person WHERE ref IN (SELECT value FROM json_each(?))"
+        with self._lock:
+            return dict(self._connection.execute(query, (wanted,)).fetchall())
+
+    def details(self, ref: str) -> Details:
+        """Give everything known about a person; NotFound when there is none."""
+        with self._lock:
+            found = self._one("SELECT name, born, contacts, language FROM person WHERE ref = ?", ref)
+        if found is None:
+            raise _unknown(ref)
+        name, born, contacts, language = found
+        reached = cast("dict[str, str]", parse_canonical(contacts.encode()))
+        return Details(name=name, born=date.fromisoformat(born) if born else None, contacts=reached, language=language)
+
+    def destroy_key(self, ref: str, now: datetime) -> None:
+        """Destroy a person's data key and forget who they are, for ever; doing it again changes nothing."""
+        with self._transaction():
+            if self._destroyed(ref) is None:
+                found = self._one("SELECT key_id FROM person WHERE ref = ?", ref)
+                if found is None:
+                    raise _unknown(ref)
+                self._connection.execute("DELETE FROM person WHERE ref = ?", (ref,))
+                self._connection.execute("INSERT INTO key_destroyed VALUES (?, ?, ?)", (ref, found[0], instant(now)))
+            self._keys.pop(ref, None)
+        with self._lock:
+            # Otherwise the old pages, with the wrapped key and the name, stay in the log file beside the vault. A reader
+            # elsewhere may hold it back; the worker repeats this call until it went through.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _destroyed(self, ref: str) -> str | None:
+        found = self._one("SELECT destroyed_at FROM key_destroyed WHERE ref = ?", ref)
+        return None if found is None else str(found[0])
+
+    def _one(self, query: str, *values: str) -> Any:
+        return self._connection.execute(query, values).fetchone()
+
+    def _bound_to(self, ref: str, key_id: str) -> bytes:
+        # Bound to its row, so that nobody can give one person's key to another by editing the file.
+        return b"stepcare/vault/1" + canonical([self.id, ref, key_id])
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+
+def _row_of(details: Details) -> tuple[str, str | None, str, str]:
+    born = details.born.isoformat() if details.born else None
+    return details.name, born, canonical(dict(details.contacts)).decode(), details.language
+
+
+def _unknown(ref: str) -> NotFound:
+    return NotFound(what="person", name=ref, remedy="check the reference, or register the person first")
