@@ -29,7 +29,7 @@ EVENTS = frozenset(get_args(Event))
 REQUIRED = object()
 
 
-class _Misfit(Exception):  # noqa: N818  not an error of the tree: it gathers the place and becomes InvalidInput
+class _Misfit(Exception):  # no error of the tree: it gathers the place and becomes InvalidInput
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why, self.place = why, ""
@@ -60,8 +60,8 @@ def event_from_json(data: Json) -> Event:
 
 
 def digest_of(obj: object) -> str:
-    """Give the SHA-256 (hex) of the canonical bytes of a dataclass."""
-    return hashlib.sha256(canonical(to_json(obj))).hexdigest()
+    """Give the SHA-256 (hex) of the canonical bytes of a dataclass, or of what is JSON already."""
+    return hashlib.sha256(canonical(to_json(obj) if is_dataclass(obj) else obj)).hexdigest()
 
 
 def _run(convert: Callable[[Any], object], given: object, what: str) -> object:

@@ -124,12 +124,12 @@ def _scan(text: str) -> list[Problem]:
     return problems[:20]  # a megabyte of wrong characters needs no megabyte of findings
 
 
-def _bracket(token: str, brackets: list[str], column: int) -> list[Problem]:
-    if token in "([":
-        brackets.append(")" if token == "(" else "]")
+def _bracket(bracket: str, brackets: list[str], column: int) -> list[Problem]:
+    if bracket in "([":
+        brackets.append(")" if bracket == "(" else "]")
         return [(column, f"brackets are nested more than {DEEPEST} deep.")] if len(brackets) == DEEPEST + 1 else []
-    if not brackets or brackets.pop() != token:
-        return [(column, f"{token!r} closes nothing.")]
+    if not brackets or brackets.pop() != bracket:
+        return [(column, f"{bracket!r} closes nothing.")]
     return []
 
 
@@ -148,7 +148,7 @@ def _stray(text: str, place: int) -> str:
     if WORD.match(letter):
         return "this is no name: names hold the letters a to z, digits and _, and no quote follows them directly."
     hint = HINTS.get(letter)
-    return f"{ascii(letter)} has no meaning here{f': {hint}' if hint else ''}."
+    return f"{letter!a} has no meaning here{f': {hint}' if hint else ''}."
 
 
 # --- the shape ---------------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def _shape(reader: "_Reader") -> ast.expr:
     try:
         return ast.parse(reader.text, mode="eval").body
     except SyntaxError as error:
-        column = reader.indent + max(error.offset or 1, 1)
+        column = reader.indent + (error.offset or len(reader.text) + 1)  # 0: at the end
         reason = f"this cannot be read here ({error.msg.split('. Perhaps')[0]})."
         raise ConditionError(((column, reason),)) from None
     except (RecursionError, MemoryError):
@@ -275,7 +275,9 @@ class _Reader:
             case ast.Compare(ops=[ast.Is()], comparators=[ast.Name(id="known" | "unknown" as word)]):
                 return KnownTest(operand=self.read(shape.left, scope), known=word == "known", at=self.column(shape))
             case _:
-                return self.refuse(shape, "`is` is followed by `known` or `unknown` and nothing else; to compare write ==.")
+                return self.refuse(
+                    shape, "`is` is followed by `known` or `unknown` and nothing else; to compare write ==."
+                )
 
     def _call(self, shape: ast.Call, name: str, scope: tuple[str, ...]) -> Node:
         if name not in ("days", *AGGREGATES):

@@ -210,7 +210,7 @@ def unparse(node: Node) -> str:
 _OR, _AND, _NOT, _COMPARE, _ADD, _MULTIPLY, _SIGN, _ATOM = range(8)
 
 
-def _written(node: Node) -> tuple[str, int]:
+def _written(node: Node) -> tuple[str, int]:  # noqa: C901, PLR0912 - one case for each kind of node
     """Give the text of a node and how tightly it binds."""
     match node:
         case Constant():

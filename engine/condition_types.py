@@ -43,6 +43,7 @@ WORDS = {
     "list": "a recorded list",
 }
 YES_NO = Type(kind="bool")
+NO_TYPE: Type | None = None
 
 
 def check(node: Node, names: Mapping[str, Type]) -> Type:
@@ -61,7 +62,9 @@ def check_yes_no(node: Node, names: Mapping[str, Type]) -> Type:
     """Give the type of a condition that must answer yes, no or unknown."""
     found = check(node, names)
     if found.kind != "bool":
-        raise ConditionError(((node.at, f"this is {WORDS[found.kind]}, a yes/no is needed: compare it with something."),))
+        raise ConditionError(
+            ((node.at, f"this is {WORDS[found.kind]}, a yes/no is needed: compare it with something."),)
+        )
     return found
 
 
@@ -80,10 +83,11 @@ class _Checker:
     names: Mapping[str, Type]
     problems: list[Problem] = field(default_factory=list)
 
-    def note(self, node: Node, message: str) -> None:
+    def note(self, node: Node, message: str) -> Type | None:
         self.problems.append((node.at, message))
+        return NO_TYPE
 
-    def type_of(self, node: Node, scope: Scope) -> Type | None:
+    def type_of(self, node: Node, scope: Scope) -> Type | None:  # noqa: C901 - one case for each kind of node
         match node:
             case Constant(value=value):
                 return _constant_type(value)
@@ -194,12 +198,13 @@ class _Checker:
             one, other = types[id(left)], types[id(right)]
             if one is None or other is None:
                 continue
+            pair = _Pair(left=left, operator=operator, right=right, one=one, other=other)
             if operator in ("in", "not in"):
-                self._membership(left, right, one, other)
+                (self._in_list if isinstance(right, Listing) else self._in_codes)(pair)
             elif isinstance(left, Listing) or isinstance(right, Listing):
-                self._same_codes(node, operator, one, other)
+                self._same_codes(pair)
             else:
-                self._pair(_Pair(left=left, operator=operator, right=right, one=one, other=other))
+                self._pair(pair)
         return replace(YES_NO, known=all(one is not None and one.known for one in types.values()))
 
     def _operand(self, node: Node, scope: Scope) -> Type | None:
@@ -212,36 +217,37 @@ class _Checker:
             return Type(kind="list", known=True)  # a list of numbers: `in` alone can use it
         return self.note(node, "a written list holds numbers only or texts only.")
 
-    def _membership(self, left: Node, right: Node, one: Type, other: Type) -> None:
-        if isinstance(right, Listing):
-            if not right.items:
-                self.note(right, "nothing is in an empty list.")
-            elif isinstance(left, Listing):
-                self.note(left, "a list is not in a list.")
-            elif other.kind == "list" and one.kind != "number":
-                self.note(left, f"{WORDS[one.kind]} is not in a list of numbers.")
-            elif other.kind == "codes" and one.kind not in ("code", "text"):
-                hint = ' Write "CODE" in FACT.' if one.kind == "codes" else ""
-                self.note(left, f"{WORDS[one.kind]} is not in a list of texts.{hint}")
-            else:
-                for item in right.items:
-                    self._domain(item, one)
-        elif other.kind != "codes":
-            self.note(right, f"this is {WORDS[other.kind]}: `in` needs a written list or a set of codes.")
-        elif one.kind not in ("code", "text"):
-            self.note(left, f"{WORDS[one.kind]} is not in a set of codes.")
-        elif isinstance(left, Constant):
-            self._domain(left, replace(other, kind="code"))
-        elif one.options and other.options and not set(one.options) & set(other.options):
-            self.note(left, "none of its codes is among the codes there.")
+    def _in_list(self, pair: "_Pair") -> None:
+        written, one, other = pair.right, pair.one, pair.other
+        if isinstance(pair.left, Listing) or not isinstance(written, Listing):
+            self.note(pair.left, "a list is not in a list.")
+        elif not written.items:
+            self.note(written, "nothing is in an empty list.")
+        elif one.kind not in (("number",) if other.kind == "list" else ("code", "text")):
+            hint = ' Write "CODE" in FACT.' if one.kind == "codes" else ""
+            self.note(pair.left, f"{WORDS[one.kind]} is never one of these.{hint}")
+        else:
+            for item in written.items:
+                self._domain(item, one)
 
-    def _same_codes(self, node: Node, operator: str, one: Type, other: Type) -> None:
-        if operator not in ("==", "!=") or one.kind != "codes" or other.kind != "codes":
-            self.note(node, "a written list is compared by == or != with a set of codes, or stands after `in`.")
-            return
-        for code in sorted(set(one.options) ^ set(other.options)):
-            if code not in one.options or (code not in other.options and not one.options):
-                self.note(node, f"{code!r} is not among the codes there. {near(code, one.options)}".strip())
+    def _in_codes(self, pair: "_Pair") -> None:
+        one, other = pair.one, pair.other
+        if other.kind != "codes":
+            self.note(pair.right, f"this is {WORDS[other.kind]}: `in` needs a written list or a set of codes.")
+        elif one.kind not in ("code", "text"):
+            self.note(pair.left, f"{WORDS[one.kind]} is never in a set of codes.")
+        elif isinstance(pair.left, Constant):
+            self._domain(pair.left, replace(other, kind="code"))
+        elif one.options and other.options and not set(one.options) & set(other.options):
+            self.note(pair.left, "none of its codes is among the codes there.")
+
+    def _same_codes(self, pair: "_Pair") -> None:
+        written, fact = (pair.left, pair.other) if isinstance(pair.left, Listing) else (pair.right, pair.one)
+        if pair.operator not in ("==", "!=") or pair.one.kind != "codes" or pair.other.kind != "codes":
+            self.note(written, "a written list is compared by == or != with a set of codes, or stands after `in`.")
+        elif isinstance(written, Listing):
+            for item in written.items:
+                self._domain(item, replace(fact, kind="code"))
 
     def _pair(self, pair: "_Pair") -> None:
         one, other = pair.one, pair.other
@@ -279,6 +285,7 @@ class _Checker:
             self._number(item, value, type_, whole=type_.whole)
 
     def _number(self, item: Node, value: Number, type_: Type, *, whole: bool) -> bool:
+        """Say whether the fact can be that number, and note it where it cannot."""
         low, high = type_.low, type_.high
         if (low is not None and value < low) or (high is not None and value > high):
             span = f"{'…' if low is None else decimal(low)} to {'…' if high is None else decimal(high)}"
@@ -312,7 +319,9 @@ class _Checker:
                 self.note(loop.source, f"{loop.variable} is already a name here: call the entry something else.")
             inner[loop.variable] = source.items if source else {}
             tests = [self._yes_no(test, inner) for test in loop.filters]
-            known = known and source is not None and source.known and all(one is not None and one.known for one in tests)
+            known = (
+                known and source is not None and source.known and all(one is not None and one.known for one in tests)
+            )
             sound = sound and source is not None
         element = self.type_of(node.element, inner) if node.element is not None else None
         if not sound or (element is None and node.element is not None):

@@ -30,6 +30,7 @@ from engine.model import (
     RuleResult,
 )
 from engine.plan import plan
+from engine.rules import ask_rules
 from engine.time import duration_from, local_day
 from engine.view import Pending, View
 from engine.weigh import Weighed, approvers_of, denial, weigh
@@ -71,12 +72,16 @@ def _finish(weighed: Weighed, command: Command, first: tuple[Event, ...] = ()) -
         command.id,
     )
     final = fold(acted, owed, episode.version + 1)
+    shown = View(view.compiled, final, Pending(), wish.now, today)
+    alerts = broken_invariants(shown)
     return replace(
         decision,
+        rules=(*decision.rules, *alerts),
+        prompts=(*decision.prompts, *(rule.id for rule in alerts)),
         state=final.state,
         events=(*events, *owed),
         taken=view.compiled.pathway.transitions[wish.transition].name if wish.transition else None,
-        derived=picture(View(view.compiled, final, Pending(), wish.now, today)),
+        derived=picture(shown),
         relied_on_by=episode.relied.get(wish.pending.supersedes or "", ()),
     )
 
@@ -111,6 +116,12 @@ def _recommended(weighed: Weighed) -> str | None:
     if not asked or not view.episode.version or RECOMMENDATION not in view.compiled.tables:
         return None
     return view.answer(RECOMMENDATION)
+
+
+def broken_invariants(view: View) -> tuple[RuleResult, ...]:
+    """Give the tracks' rules that do not hold in this picture: shown and logged with what led there, never a stop."""
+    asked = ask_rules(view, ("invariant",), {})
+    return tuple(replace(rule, level=Level.INFO) for rule in asked if not rule.satisfied)
 
 
 def picture(view: View) -> dict[str, Json]:

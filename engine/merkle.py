@@ -98,6 +98,15 @@ def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old
     _require_hashes(old_root, new_root, *proof)
     if bool(proof) != (old_size < new_size):
         raise VerificationFailed("The consistency proof has the wrong length: ask for it again.")
+    before, after = _roots_from(proof, old_size, new_size, old_root) if proof else (new_root, new_root)
+    if before != old_root or after != new_root:
+        raise VerificationFailed(
+            f"The log of {new_size} is no continuation of the log of {old_size}: it was rewritten."
+        )
+
+
+def _roots_from(proof: Sequence[bytes], old_size: int, new_size: int, old_root: bytes) -> tuple[bytes, bytes]:
+    """Compute both roots from a consistency proof."""
     # A full tree is its own first node, so proofs leave it out.
     path = [old_root, *proof] if old_size.bit_count() == 1 else list(proof)
     node, last = old_size - 1, new_size - 1
@@ -107,10 +116,7 @@ def verify_consistency(old_size: int, new_size: int, proof: Sequence[bytes], old
     for on_the_left, sibling in _climb(node, last, path[1:]):
         before = node_hash(sibling, before) if on_the_left else before
         after = node_hash(sibling, after) if on_the_left else node_hash(after, sibling)
-    if before != old_root or after != new_root:
-        raise VerificationFailed(
-            f"The log of {new_size} is no continuation of the log of {old_size}: it was rewritten."
-        )
+    return before, after
 
 
 def _climb(node: int, last: int, proof: Iterable[bytes]) -> Iterator[tuple[bool, bytes]]:

@@ -17,19 +17,23 @@ from engine.time import after, is_calendar, local_day, start_of
 from engine.view import View
 
 OPEN = ("open", "on_hold")
+# What these policies rest on goes on, so their `when` is asked again at every commit; a record is asked once, when
+# it is made, because its condition speaks of that record.
+LASTING = ("stay", "hold", "treatment", "crossing", "flag", "deviation", "reason_owed", "proposal")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """One item that should be there: its occurrence, its anchor, and a title of its own where it has one.
 
-    `due_on`: a day stated by the record itself. `record` is what the item is about.
+    `due_on`: a day stated by the record itself. `fresh`: what it is about came with this very command.
     """
 
     occurrence: str
     anchor: datetime
     title: str = ""
     due_on: date | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +65,21 @@ def _items(
 ) -> Iterator[DueItem]:
     """Give every item of a policy as it should be now, the ended ones among them unchanged."""
     known = {item.occurrence: item for item in view.episode.due_items if item.kind == due.name}
+    holds = due.when is None or due.when.evaluate(view)
+    lasting = due.policy.each.split()[0] in LASTING
     for occurrence, item in known.items():
         if item.status not in OPEN:
             yield item
         elif occurrence in done.occurrences:
             yield replace(item, status="done", closed_by=done.by)
-        elif occurrence not in wanted:
+        elif occurrence not in wanted or (lasting and holds is False):
             yield replace(item, status="cancelled", closed_by=done.by)
         else:
             yield _dated(view, due, wanted[occurrence], item, replan=replan)
-    if due.when is not None and due.when.evaluate(view) is not True:
+    if holds is not True:
         return
     for occurrence, want in wanted.items():
-        if occurrence not in known:
+        if occurrence not in known and (lasting or want.fresh):
             yield _dated(view, due, want, None, replan=False)
 
 
@@ -264,7 +270,8 @@ def _each_record(view: View, due: CompiledDue) -> Iterator[Wanted]:
     form = due.policy.each.split()[1]
     for record in view.records(form):
         if record.episode == view.episode.id:
-            yield _anchored(view, due, _first_id(view, record), record.occurred_at, record)
+            want = _anchored(view, due, _first_id(view, record), record.occurred_at, record)
+            yield replace(want, fresh=view.pending.record is not None and view.pending.record.id == record.id)
 
 
 def _first_id(view: View, record: Record) -> str:

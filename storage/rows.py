@@ -3,13 +3,12 @@
 Everything here is a copy of what the entries say. `verify` makes the same rows from the folded log and compares.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from engine.audit import canonical, instant, instant_from
-from engine.codec import from_json, to_json
-from engine.model import DueItem, Episode, Flag, Json, Message, Person, Put, Role, Site, Timer
+from engine.audit import instant, instant_from
+from engine.model import DueItem, Episode, Flag, Json, Message, Person, Put, Role, Timer
 from storage.tables import Row
 
 # What a decision says of the picture afterwards, copied into list columns of the same name.
@@ -20,6 +19,7 @@ ENDED = ("closed", "void")
 UNVOUCHED = frozenset({"lease_owner", "lease_until", "fence", "attempt", "last_error"})
 
 Work = DueItem | Timer | Message
+TABLE_OF: Mapping[type, str] = {DueItem: "due_item", Timer: "timer", Message: "message"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +70,25 @@ def _urgency(flags: list[Flag]) -> str:
     return max((flag.urgency for flag in flags), key=URGENCIES.index, default="")
 
 
-def work_put(events: tuple[object, ...]) -> list[Work]:
+def work_put(events: Iterable[object]) -> list[Work]:
     """Give the due items, timers and messages these events put down, the last word on each, in id order."""
     last = {
-        (type(event.item).__name__, event.item.id): event.item
+        (TABLE_OF[type(event.item)], event.item.id): event.item
         for event in events
         if isinstance(event, Put) and isinstance(event.item, DueItem | Timer | Message)
     }
     return [last[key] for key in sorted(last)]
+
+
+def work_row(episode: str, item: Work) -> Row:
+    """Give the row of a due item, timer or message, in the table `TABLE_OF` names."""
+    match item:
+        case DueItem():
+            return due_item_row(episode, item)
+        case Timer():
+            return timer_row(episode, item)
+        case Message():
+            return message_row(episode, item)
 
 
 def due_item_row(episode: str, item: DueItem) -> Row:
@@ -158,16 +169,6 @@ def message_row(episode: str, message: Message) -> Row:
         "expires_at": _maybe(message.expires_at),
         "status": message.status,
     }
-
-
-def site_body(site: Site) -> str:
-    """Give the site as canonical JSON text."""
-    return canonical(to_json(site)).decode()
-
-
-def site_from_body(body: str, loads: object) -> Site:
-    """Give the site of its JSON text."""
-    raise NotImplementedError
 
 
 def _maybe(moment: datetime | None) -> str | None:

@@ -18,6 +18,7 @@ Words = Annotated[str, Field(sa_type=Text)]
 MaybeWords = Annotated[str | None, Field(default=None, sa_type=Text)]
 KeyWords = Annotated[str, Field(primary_key=True, sa_type=Text)]
 KeyNumber = Annotated[int, Field(primary_key=True)]
+FromZero = Annotated[int, Field(sa_column_kwargs={"server_default": text("0")})]
 Blob = Annotated[bytes, Field(sa_type=LargeBinary)]
 
 KEYED = {"sqlite_strict": True, "sqlite_with_rowid": False}
@@ -74,9 +75,9 @@ class EpisodeRow(EpisodeColumns, table=True):
         _refers("person_ref", "person_state.ref"),
         _refers("pathway_sha", "pack.sha256"),
         Index("episode_person", "person_ref"),
-        Index("episode_team", "team", "state", "id"),
-        Index("episode_owner", "owner", "id"),
-        Index("episode_due", "next_due_at", "id", sqlite_where=text("closed_at IS NULL")),
+        Index("episode_team", "team", "opened_at", "id"),
+        Index("episode_owner", "owner", "opened_at", "id"),
+        Index("episode_opened", "opened_at", "id"),
         KEYED,
     )
 
@@ -89,13 +90,14 @@ class EpisodeNext(EpisodeColumns, table=True):
 
 
 class PersonState(Room, table=True):
-    """What counts per person, sealed under the person's key."""
+    """What counts per person, sealed under the person's key; `commitment` is to the plain value."""
 
     __tablename__ = "person_state"
     __table_args__ = KEYED
     ref: KeyWords
     version: int
     sealed: Blob
+    commitment: Words
     key_id: Words
 
 
@@ -232,8 +234,8 @@ class TimerRow(Room, table=True):
     state: Words
     lease_owner: MaybeWords
     lease_until: MaybeWords
-    fence: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
-    attempt: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
+    fence: FromZero
+    attempt: FromZero
     last_error: MaybeWords
 
 
@@ -277,13 +279,16 @@ class DeliveryAttempt(Room, table=True):
 
 
 class Idempotency(Room, table=True):
-    """Which entry an actor's key stands for, and for which request body."""
+    """Which entry an actor's key stands for, and for which request body.
+
+    It names the entry's id, not its index: the row is written before the log's head is locked.
+    """
 
     __tablename__ = "idempotency"
-    __table_args__ = (_refers("entry", "audit_entry.idx"), Index("idempotency_age", "created_at"), KEYED)
+    __table_args__ = (_refers("entry", "audit_entry.id"), Index("idempotency_age", "created_at"), KEYED)
     actor: KeyWords
     key: KeyWords
-    entry: int
+    entry: Words
     request_hash: Words
     created_at: Words
 

@@ -8,10 +8,9 @@ the main database: a crash between the two leaves a key that nobody uses, and no
 """
 
 import base64
-import binascii
 import os
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from json import dumps
@@ -22,26 +21,29 @@ from typing import Any, Protocol, Self, cast
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.audit import canonical, instant, parse_canonical
+from engine.audit import canonical, instant, parse_canonical, problem_in
 from engine.errors import Conflict, InvalidInput, NotFound, Unverifiable, VerificationFailed
 from storage.seal import KEY, NONCE, DataKey, Random
 
 try:  # the standard library's SQLite may be too old for several writing processes
     from pysqlite3 import dbapi2 as sqlite3
 except ImportError:
-    import sqlite3  # type: ignore[no-redef]
+    import sqlite3
 
 VARIABLE = "STEPCARE_VAULT_KEY"
 SCHEMA_VERSION = 1
 MOST_CACHED = 10_000
 BUSY_SECONDS = 10.0
 CHECK = b"the right key opens this"
-SCHEMA = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT",
-    "CREATE TABLE person (ref TEXT PRIMARY KEY, wrapped_key BLOB NOT NULL, key_id TEXT NOT NULL UNIQUE,"
-    " name TEXT NOT NULL, born TEXT, contacts TEXT NOT NULL, language TEXT NOT NULL, added_at TEXT NOT NULL) STRICT",
-    "CREATE TABLE key_destroyed (ref TEXT PRIMARY KEY, key_id TEXT NOT NULL, destroyed_at TEXT NOT NULL) STRICT",
-)
+APPLICATION = 0x53437674  # "SCvt" in the file's header: nothing else is taken for a vault
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT;
+CREATE TABLE person (
+    ref TEXT PRIMARY KEY, wrapped_key BLOB NOT NULL, key_id TEXT NOT NULL UNIQUE,
+    name TEXT NOT NULL, born TEXT, contacts TEXT NOT NULL, language TEXT NOT NULL, added_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE key_destroyed (ref TEXT PRIMARY KEY, key_id TEXT NOT NULL, destroyed_at TEXT NOT NULL) STRICT;
+"""
 
 
 class KeyDestroyed(Unverifiable):
@@ -99,7 +101,7 @@ class LocalKey:
 def key_from_environment(environ: Mapping[str, str], random: Random) -> LocalKey | None:
     """Read the key-encryption key (base64) from STEPCARE_VAULT_KEY; None when it is not set."""
     text = environ.get(VARIABLE)
-    return LocalKey(_secret_from(text, f"The variable {VARIABLE}"), random) if text is not None else None
+    return None if text is None else LocalKey(_secret_from(text, f"The variable {VARIABLE}"), random)
 
 
 def key_from_file(path: Path, random: Random, *, create: bool) -> LocalKey:
@@ -126,16 +128,14 @@ def _write_secret(path: Path, secret: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def _secret_from(text: str, where: str) -> bytes:
     try:
         secret = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         secret = b""
     if len(secret) != KEY:
         raise InvalidInput(f"{where} does not hold {KEY} bytes in base64: put the vault's own key there.")
@@ -217,9 +217,8 @@ class Vault:
                 raise NotFound(what="vault", name=str(path), remedy=remedy)
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         address = f"{path.absolute().as_uri()}?mode=rw"
-        connection = sqlite3.connect(
-            address, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS
-        )
+        shared = {"isolation_level": None, "check_same_thread": False, "timeout": BUSY_SECONDS}
+        connection = sqlite3.connect(address, uri=True, **shared)
         vault = cls(connection, key, random)
         try:
             vault._begin(path, origin, create=create)
@@ -231,13 +230,17 @@ class Vault:
     def _begin(self, path: Path, origin: str, *, create: bool) -> None:
         try:
             self._connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only unlinked
-            self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             if create:
                 self._create(origin)
-            meta = dict(self._connection.execute("SELECT name, value FROM meta"))
+            application = self._one("PRAGMA application_id")[0]
         except sqlite3.DatabaseError as error:
-            raise InvalidInput(f"{path} is not a vault ({error}): give the path of the vault of {origin}.") from None
+            if isinstance(error, sqlite3.OperationalError):  # locked, full, unreadable: it says so itself
+                raise
+            application = 0  # not a file of SQLite's
+        if application != APPLICATION:
+            raise InvalidInput(f"{path} is not a vault: give the path of the vault of {origin}.")
+        meta = dict(self._connection.execute("SELECT name, value FROM meta").fetchall())
         if meta["schema_version"] > SCHEMA_VERSION:
             raise Unverifiable(
                 f"The vault {path} is of version {meta['schema_version']}, this program reads {SCHEMA_VERSION}: "
@@ -251,12 +254,16 @@ class Vault:
         self._key.unwrap(meta["key_check"], self._bound_to("", ""))
 
     def _create(self, origin: str) -> None:
+        # Never into a file that holds anything, such as the main database or a vault that is already there.
+        if self._one("SELECT count(*) FROM sqlite_schema")[0]:
+            return
+        self._connection.execute("PRAGMA journal_mode = WAL")
         with self._transaction():
-            # Never into a file that holds anything else, such as the main database.
-            if self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-                return
-            for statement in SCHEMA:
+            if self._one("SELECT count(*) FROM sqlite_schema")[0]:
+                return  # another process was faster
+            for statement in SCHEMA.split(";"):
                 self._connection.execute(statement)
+            self._connection.execute(f"PRAGMA application_id = {APPLICATION}")
             self.id = self._random(8).hex()
             meta = {
                 "schema_version": SCHEMA_VERSION,
@@ -338,8 +345,11 @@ class Vault:
         reached = cast("dict[str, str]", parse_canonical(contacts.encode()))
         return Details(name=name, born=date.fromisoformat(born) if born else None, contacts=reached, language=language)
 
-    def destroy_key(self, ref: str, now: datetime) -> None:
-        """Destroy a person's data key and forget who they are, for ever; doing it again changes nothing."""
+    def destroy_key(self, ref: str, now: datetime) -> bool:
+        """Destroy a person's data key and forget who they are, for ever; doing it again changes nothing.
+
+        True when no trace is left in the files; False when a reader elsewhere holds an old page: call it again.
+        """
         with self._transaction():
             if self._destroyed(ref) is None:
                 found = self._one("SELECT key_id FROM person WHERE ref = ?", ref)
@@ -349,9 +359,9 @@ class Vault:
                 self._connection.execute("INSERT INTO key_destroyed VALUES (?, ?, ?)", (ref, found[0], instant(now)))
             self._keys.pop(ref, None)
         with self._lock:
-            # Otherwise the old pages, with the wrapped key and the name, stay in the log file beside the vault. A reader
-            # elsewhere may hold it back; the worker repeats this call until it went through.
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # Otherwise the old pages, with the wrapped key and the name, stay in the log file beside the vault.
+            busy, _, _ = self._one("PRAGMA wal_checkpoint(TRUNCATE)")
+            return not busy
 
     def _destroyed(self, ref: str) -> str | None:
         found = self._one("SELECT destroyed_at FROM key_destroyed WHERE ref = ?", ref)
@@ -377,6 +387,11 @@ class Vault:
 
 
 def _row_of(details: Details) -> tuple[str, str | None, str, str]:
+    texts = [details.name, details.language, *details.contacts, *details.contacts.values()]
+    if not details.name.strip() or problem_in(texts) or any("\x00" in text for text in texts):
+        raise InvalidInput(
+            "The person's name is empty, or a name or contact holds half a character or a NUL: type it again."
+        )
     born = details.born.isoformat() if details.born else None
     return details.name, born, canonical(dict(details.contacts)).decode(), details.language
 

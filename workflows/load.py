@@ -51,9 +51,12 @@ def load_pack(folder: Path) -> Loaded:
     """Read a pack; raises BadPack with every finding, NotFound where there is no such folder."""
     if not folder.is_dir():
         raise NotFound(what="pack", name=str(folder), remedy="give the folder that holds its .yaml files.")
-    merged = _Merged()
+    merged, files = _Merged(), _files(folder)
     merged.findings += _misnamed(folder)
-    for path in _files(folder):
+    if not files:
+        message = "there is no .yaml file in this folder"
+        raise BadPack([Finding(code="pack-empty", message=message, file=str(folder), line=1, column=1)])
+    for path in files:
         source = read_yaml(path)
         merged.add(source, MESSAGES.fullmatch(path.name))
     pathway = _validated(merged)
@@ -148,14 +151,10 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _misnamed(folder: Path) -> Iterator[Finding]:
-    """Name what would be left out silently, and a folder that holds nothing."""
+    """Name what would be left out in silence."""
     for path in sorted(folder.glob("*.yml")):
         yield Finding(
             code="pack-file", message="only .yaml files are read: rename it", file=str(path), line=1, column=1
-        )
-    if not _files(folder):
-        yield Finding(
-            code="pack-empty", message="there is no .yaml file in this folder", file=str(folder), line=1, column=1
         )
 
 
@@ -227,7 +226,9 @@ class _Merged:
         )
 
     def _find(self, source: Source, at: Keys, code: str, message: str) -> None:
-        place = source.places.of_key(at) or Place(file=source.file, line=1, column=1)
+        # What is wrong with a value stands at the value, everything else at its key.
+        at_value = source.places.of(at) if code == "pack-value" else source.places.of_key(at)
+        place = at_value or Place(file=source.file, line=1, column=1)
         self.findings.append(
             Finding(code=code, message=message, path=at, file=place.file, line=place.line, column=place.column)
         )

@@ -4,14 +4,15 @@ What the commands mean is the engine's business; here it is only settled who ask
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from engine.errors import BadScenario, Finding, InvalidInput
+from engine.errors import BadScenario, InvalidInput
 from engine.model import Actor, Json, Kind, Outcome, Override, Role, Values
 from engine.time import at_local, clock_from, zone
+from workflows.checking import Checking
 from workflows.places import Keys, Place, Places, found
 from workflows.shape import near
 from workflows.yaml_source import Source, read_yaml, yaml_from
@@ -22,6 +23,8 @@ OF_THE_SITE = (Kind.PUBLISH, Kind.SET_PARAMETER)
 ONLY = "episode"  # the alias of an episode that nobody named
 
 SECTIONS = ("title", "pathway", "start", "zone", "actors", "parameters", "do")
+NOT_WAITING = {"by", "occurred_at", "with", "of", "as", "key", "overrides"}
+NEVER = datetime.min.replace(tzinfo=UTC)  # stands where a time could not be read; such a file is refused
 ACTOR_KEYS = ("role", "teams", "person")
 LINE_KEYS = ("at", "occurred_at", "by", "command", "episode", "with", "of", "as", "key", "overrides", "expect")
 OVERRIDE_KEYS = ("rule", "reason", "text")
@@ -30,7 +33,10 @@ EXPECT_KEYS = (
     *("recommended", "taken", "due_items", "timers", "messages", "derived", "entry", "problem", "transition"),
 )
 
-OFFSET = re.compile(r"\+(?=\d)(?:(?P<days>\d{1,5})d)?\s*(?:(?P<hours>\d{1,6})h)?\s*(?:(?P<minutes>\d{1,6})m)?")
+OFFSET = re.compile(
+    r"\+(?=\d)(?:(?P<days>\d{1,5})d)?(?:\s*\+?(?P<hours>\d{1,6})h)?(?:\s*\+?(?P<minutes>\d{1,6})m)?"
+    r"(?:\s+(?P<clock>\d\d:\d\d))?"
+)
 INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?P<offset>Z|[+-]\d\d:\d\d)?")
 HOW_TO_SAY_WHEN = "write +20d, +14d 10:00, +2h or an instant such as 2026-03-02T09:00:00+01:00"
 
@@ -85,19 +91,62 @@ def scenario_from(data: bytes, file: str) -> Scenario:
 
 def _scenario(source: Source) -> Scenario:
     reading = _Reading(source)
-    scenario = reading.scenario() if source.data else None
+    readable = source.whole and (source.data or not source.findings)
+    scenario = reading.scenario() if readable else None
     findings = sorted((*source.findings, *reading.findings), key=lambda one: (one.line, one.column))
     if findings or scenario is None:
         raise BadScenario(findings)
     return scenario
 
 
-class _Reading:
-    """One file being checked: what is wrong is noted, and reading goes on with what can still be read."""
+# --- times --------------------------------------------------------------------------------------------------------
+
+
+def instant_of(said: str) -> datetime:
+    """Read an instant with its offset, in UTC; InvalidInput for one without, because it names no instant."""
+    match = INSTANT.fullmatch(said)
+    try:
+        moment = datetime.fromisoformat(said) if match else None
+        if match and not match["offset"]:
+            raise InvalidInput(f"{said} has no offset: add one, such as +01:00 or Z")
+        if moment is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidInput(f"{said[:40]!r} is no time here: {HOW_TO_SAY_WHEN}")
+
+
+def moment_of(said: str, start: datetime, zone_name: str) -> datetime:
+    """Read the time of a line: an instant, or an offset from the start.
+
+    Days are counted on the zone's calendar, at the start's time of day or the one given; hours and minutes are
+    exact. A time that a change of clocks skips moves forward, one that it repeats is the first. InvalidInput else.
+    """
+    if not said.startswith("+"):
+        return instant_of(said)
+    match = OFFSET.fullmatch(said)
+    if match is None or (match["clock"] and (match["hours"] or match["minutes"])):
+        raise InvalidInput(f"{said[:40]!r} is no time here: {HOW_TO_SAY_WHEN}")
+    days, hours, minutes = (int(match[part] or 0) for part in ("days", "hours", "minutes"))
+    try:
+        exact = timedelta(hours=hours, minutes=minutes)
+        if not days and not match["clock"]:
+            return start + exact
+        local = start.astimezone(zone(zone_name))
+        clock = clock_from(match["clock"]) if match["clock"] else local.time().replace(fold=0)
+        return at_local(local.date() + timedelta(days=days), clock, zone_name) + exact
+    except OverflowError:
+        raise InvalidInput(f"{said} lies beyond the calendar: count from a nearer start") from None
+
+
+# --- the file -----------------------------------------------------------------------------------------------------
+
+
+class _Reading(Checking):
+    """One play file being checked."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.findings: list[Finding] = []
+        super().__init__(source, "play")
         self.start: datetime | None = None
         self.zone = "UTC"
         self.actors: dict[str, Actor] = {}
@@ -106,22 +155,19 @@ class _Reading:
         self.named: dict[str, tuple[str | None, Place]] = {}
         self.latest: datetime | None = None
 
-    # --- the head of the file
-
     def scenario(self) -> Scenario | None:
         """Read everything; None where there is no start to count from."""
         data = self.source.data
         self.unknown(data, (), SECTIONS)
         title, pathway = self.text(data, (), "title"), self.needed_text(data, (), "pathway")
-        self._zone(data)
-        self._start(data)
+        self._take_start(data)
         for name, said in self.mapping(data, (), "actors").items():
-            self._actor(name, said)
+            self.actors[name] = self._actor(name, said)
         lines = self.listed(data, (), "do")
-        if not lines:
-            self.find(("do",), "play-missing", "`do` is missing or empty: expected a list of lines")
-        self.aliases = self._aliases(lines)
-        read = [self._line(position, line) for position, line in enumerate(lines)]
+        if not data.get("do"):
+            self.find(("do",), "missing", "`do` is missing: expected a list of lines such as {at: +0d, …}")
+        self.aliases = _aliases(lines)
+        read = [self._line(position, said) for position, said in enumerate(lines)]
         if self.start is None:
             return None
         return Scenario(
@@ -135,118 +181,174 @@ class _Reading:
             places=self.source.places,
         )
 
-    def _zone(self, data: Mapping[str, Json]) -> None:
-        name = self.needed_text(data, (), "zone")
+    def _take_start(self, data: Mapping[str, Json]) -> None:
+        """Settle where and when the story begins: nothing else can be placed in time without it."""
+        name, said = self.needed_text(data, (), "zone"), self.needed_text(data, (), "start")
         try:
             self.zone = zone(name).key if name else "UTC"
         except InvalidInput as error:
-            self.find(("zone",), "play-value", str(error))
+            self.find(("zone",), "value", str(error))
+        try:
+            self.start = instant_of(said) if said else None
+        except InvalidInput as error:
+            self.find(("start",), "time", str(error))
 
-    def _start(self, data: Mapping[str, Json]) -> None:
-        said = self.needed_text(data, (), "start")
-        if said:
-            self.start = self._instant(said, ("start",))
+    def _actor(self, name: str, said: Json) -> Actor:
+        """Take `ann: coordinator`, or a mapping where care teams or the person behind several roles matter.
 
-    def _actor(self, name: str, said: Json) -> None:
-        """Take `ann: coordinator`, or a mapping where care teams or the person behind several roles matter."""
+        A wrong one is taken too, so that its lines are not reported a second time as nobody's.
+        """
         path: Keys = ("actors", name)
         about: Mapping[str, Json] = said if isinstance(said, dict) else {"role": said}
         self.unknown(about, path, ACTOR_KEYS)
-        role = about.get("role")
-        roles = tuple(Role)
+        role, roles = about.get("role"), tuple(one.value for one in Role)
         if role not in roles:
-            at: Keys = (*path, "role") if "role" in about and isinstance(said, dict) else path
-            self.find(at, "play-value", f"expected a role, found {found(role)}: {near(str(role), roles)}")
+            self.find((*path, "role"), "value", f"expected a role, found {found(role)}: {near(str(role), roles)}")
             role = Role.OUTSIDER
-        teams = [team for team in self.listed(about, path, "teams") if isinstance(team, str)]
+        teams = self.listed(about, path, "teams")
+        for position, team in enumerate(teams):
+            if not isinstance(team, str):
+                self.find((*path, "teams", position), "value", f"expected the name of a team, found {found(team)}")
         person = self.text(about, path, "person") or name
-        # Kept even when wrong, so that its lines are not reported a second time as nobody's.
-        self.actors[name] = Actor(id=person, role=Role(str(role)), teams=frozenset(teams or {"main"}))
-
-    def _aliases(self, lines: list[Json]) -> tuple[str, ...]:
-        """Give the episodes the story tells of, by the lines that register them."""
-        registers = [line for line in lines if isinstance(line, dict) and line.get("command") == Kind.REGISTER]
-        return tuple(dict.fromkeys(str(line.get("episode") or ONLY) for line in registers))
+        return Actor(id=person, role=Role(str(role)), teams=frozenset(map(str, teams)) or frozenset({"main"}))
 
     # --- its lines
 
     def _line(self, position: int, said: Json) -> Line | None:
         path: Keys = ("do", position)
         if not isinstance(said, dict):
-            self.find(path, "play-value", f"expected a line such as {{at: +0d, …}}, found {found(said)}")
+            self.find(path, "value", f"expected a line such as {{at: +0d, …}}, found {found(said)}")
             return None
         self.unknown(said, path, LINE_KEYS)
-        place = self.source.places.of(path) or Place(file=self.source.file, line=1, column=1)
-        kind = self._command(said, path)
-        at, at_said = self._at(said, path)
-        occurred = self.text(said, path, "occurred_at")
-        of = self._of(said, path)
+        kind, of = self._command(said, path), self._of(said, path)
         episode = self._episode(said, path, kind, of)
         line = Line(
-            said_at=at_said,
-            at=at or datetime.min.replace(tzinfo=UTC),
-            occurred_at=self._when(occurred, (*path, "occurred_at")) if occurred else None,
-            place=place,
-            by=self._by(said, path, kind),
+            said_at=str(said.get("at")),
+            at=self._at(said, path) or NEVER,
+            occurred_at=self._moment(said, path, "occurred_at"),
+            place=self.source.places.of(path) or Place(file=self.source.file, line=1, column=1),
+            by=self._by(said, path),
             command=kind,
             episode=episode,
             values=self.mapping(said, path, "with"),
-            named=self._named(said, path, episode),
+            named=self.text(said, path, "as"),
             of=of,
             key=self.text(said, path, "key"),
             overrides=tuple(self._overrides(said, path)),
             expect=self._expect(said, path),
         )
-        return line if at else None
+        self._name(line, path)
+        return line
 
     def _command(self, said: Mapping[str, Json], path: Keys) -> Kind | None:
         name = self.needed_text(said, path, "command")
         if name and name not in COMMANDS:
-            self.find((*path, "command"), "play-value", f"there is no command {name[:60]!r}: {near(name, COMMANDS)}")
+            self.find((*path, "command"), "value", f"there is no command {name[:60]!r}: {near(name, COMMANDS)}")
         if name == WAIT:
-            for key in ("by", "occurred_at", "with", "of", "as", "key", "overrides"):
-                if key in said:
-                    self.find((*path, key), "play-wait", f"`wait` does nothing, so it has no `{key}`: remove it", key=True)
+            for key in NOT_WAITING & said.keys():
+                self.find_key((*path, key), "wait", f"nobody acts in a `wait`, so it has no `{key}`: remove it")
         return Kind(name) if name in COMMANDS and name != WAIT else None
 
-    def _at(self, said: Mapping[str, Json], path: Keys) -> tuple[datetime | None, str]:
+    def _moment(self, said: Mapping[str, Json], path: Keys, key: str) -> datetime | None:
+        text = self.text(said, path, key)
+        if not text or self.start is None:
+            return None
+        try:
+            return moment_of(text, self.start, self.zone)
+        except InvalidInput as error:
+            self.find((*path, key), "time", str(error))
+        return None
+
+    def _at(self, said: Mapping[str, Json], path: Keys) -> datetime | None:
         """Give the instant of a line, which must not be before that of the line above."""
-        text = self.needed_text(said, path, "at")
-        at = self._when(text, (*path, "at")) if text else None
+        if said.get("at") is None:
+            self.find(path, "missing", f"`at` is missing: {HOW_TO_SAY_WHEN}")
+        at = self._moment(said, path, "at")
         if at is None or self.start is None:
-            return None, text
-        floor = max(self.latest or self.start, self.start)
+            return None
+        floor = self.latest or self.start
         if at < floor:
             before = "the line above" if self.latest else "the start"
-            message = f"{text} is {at.isoformat()}, before {before} ({floor.isoformat()}): time only goes forward"
-            self.find((*path, "at"), "play-order", message)
+            message = f"{said['at']} is {at.isoformat()}, before {before} ({floor.isoformat()}): time only goes forward"
+            self.find((*path, "at"), "order", message)
         self.latest = max(at, floor)
-        return at, text
+        return at
 
-    def _when(self, said: str, path: Keys) -> datetime | None:
-        if not said.startswith("+"):
-            return self._instant(said, path)
-        offset, _, clock = said.partition(" ") if re.search(r" \d\d:\d\d$", said) else (said, "", "")
-        offset, clock = (said[:-6], said[-5:]) if clock or re.search(r" \d\d:\d\d$", said) else (said, "")
-        match = OFFSET.fullmatch(offset.strip())
-        if match is None or (clock and (match["hours"] or match["minutes"])):
-            self.find(path, "play-time", f"{said[:40]!r} is no time here: {HOW_TO_SAY_WHEN}")
+    def _by(self, said: Mapping[str, Json], path: Keys) -> str | None:
+        if said.get("command") == WAIT:
             return None
-        return self._offset(match, clock, path) if self.start else None
+        by = self.needed_text(said, path, "by")
+        if by and by not in self.actors:
+            message = f"there is no actor {by[:60]!r} in this file: {near(by, tuple(self.actors))}"
+            self.find((*path, "by"), "value", message)
+        return by or None
 
-    def _offset(self, match: re.Match[str], clock: str, path: Keys) -> datetime | None:
-        """Count days on the local calendar, then hours and minutes exactly."""
-        days, hours, minutes = (int(match[part] or 0) for part in ("days", "hours", "minutes"))
-        exact = timedelta(hours=hours, minutes=minutes)
-        assert self.start is not None  # noqa: S101 # its only caller asked
-        try:
-            if not days and not clock:
-                return self.start + exact
-            local = self.start.astimezone(zone(self.zone))
-            time = clock_from(clock) if clock else local.time()
-            return at_local(local.date() + timedelta(days=days), time, self.zone) + exact
-        except InvalidInput as error:
-            self.find(path, "play-time", str(error))
-        except OverflowError:
-            self.find(path, "play-time", "this lies beyond the calendar: give fewer days")
-        return None
+    def _of(self, said: Mapping[str, Json], path: Keys) -> str | None:
+        of = self.text(said, path, "of")
+        if of and of not in self.named:
+            message = f"no line above is named {of[:60]!r} by `as`: {near(of, tuple(self.named))}"
+            self.find((*path, "of"), "value", message)
+        return of
+
+    def _episode(self, said: Mapping[str, Json], path: Keys, kind: Kind | None, of: str | None) -> str | None:
+        """Say which episode a line is about: the one it names, that of the request it answers, or the only one."""
+        given = self.text(said, path, "episode")
+        if kind in OF_THE_SITE:
+            if given:
+                self.find_key((*path, "episode"), "value", f"`{kind}` is about the site: remove `episode`")
+            return None
+        if kind is Kind.REGISTER:
+            self.registered.add(given or ONLY)
+            return given or ONLY
+        if not given and of in self.named:
+            return self.named[of][0]
+        if kind is None and not given:
+            return None
+        alias = given or (self.aliases[0] if len(self.aliases) == 1 else None)
+        if alias is None:
+            what = "several episodes: say which by `episode`" if self.aliases else "no episode: register one first"
+            self.find(path, "episode", f"this file has {what}")
+        elif alias not in self.registered:
+            message = f"no line above registers episode {alias[:60]!r}: {near(alias, sorted(self.registered))}"
+            self.find((*path, "episode"), "episode", message)
+        return alias
+
+    def _name(self, line: Line, path: Keys) -> None:
+        if line.named is None:
+            return
+        if line.named in self.named:
+            first = self.named[line.named][1]
+            self.find(
+                (*path, "as"), "duplicate", f"{line.named[:60]!r} is taken, first at {first}: choose another name"
+            )
+        else:
+            place = self.source.places.of((*path, "as")) or line.place
+            self.named[line.named] = (line.episode, place)
+
+    def _overrides(self, said: Mapping[str, Json], path: Keys) -> Iterator[Override]:
+        for position, one in enumerate(self.listed(said, path, "overrides")):
+            at: Keys = (*path, "overrides", position)
+            if not isinstance(one, dict):
+                self.find(at, "value", f"expected {{rule: …, reason: …}}, found {found(one)}")
+                continue
+            self.unknown(one, at, OVERRIDE_KEYS)
+            rule, reason = self.needed_text(one, at, "rule"), self.needed_text(one, at, "reason")
+            yield Override(rule=rule, reason=reason, text=self.text(one, at, "text") or "")
+
+    def _expect(self, said: Mapping[str, Json], path: Keys) -> Mapping[str, Json] | None:
+        if "expect" not in said:
+            return None
+        at: Keys = (*path, "expect")
+        expect = self.mapping(said, path, "expect")
+        self.unknown(expect, at, EXPECT_KEYS)
+        outcome, outcomes = expect.get("outcome"), tuple(one.value for one in Outcome)
+        if "outcome" in expect and outcome not in outcomes:
+            message = f"expected one of {', '.join(outcomes)}, found {found(outcome)}"
+            self.find((*at, "outcome"), "value", message)
+        return expect
+
+
+def _aliases(lines: list[Json]) -> tuple[str, ...]:
+    """Give the episodes the story tells of, by the lines that register them."""
+    registers = [line for line in lines if isinstance(line, dict) and line.get("command") == Kind.REGISTER]
+    return tuple(dict.fromkeys(str(line.get("episode") or ONLY) for line in registers))

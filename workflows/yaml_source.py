@@ -46,7 +46,7 @@ WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One file as read. `data` is empty where nothing could be read; `whole`: it was read to its end."""
+    """One file as read. `whole`: it was read to its end; `data` is empty where it was not, or holds no mapping."""
 
     file: str
     data: dict[str, Json]
@@ -123,7 +123,7 @@ class _Reader:
 
     def source(self) -> Source:
         """Give what was read."""
-        data = self.root if isinstance(self.root, dict) else {}
+        data = self.root if self.whole and isinstance(self.root, dict) else {}
         if self.whole and not isinstance(self.root, dict):
             what = "the file is empty" if self.root is None else f"the file holds {found(self.root)}"
             place = self.places.of(()) or self.last
@@ -199,8 +199,12 @@ class _Reader:
         frame = self.frames[-1] if self.frames else None
         if frame is not None and isinstance(frame.into, dict) and not frame.awaits_value:
             self._take_key(frame, event)
-        else:
-            self._put(self._scalar(event), replace(self.last, text=_text_column(event)))
+            return
+        path = self._next_path()
+        if not event.value and not event.style and path in self.places.keys:
+            # Nothing after a key: the parser stands somewhere below it by now.
+            self.last = self.places.keys[path]
+        self._put(self._scalar(event), replace(self.last, text=_text_column(event)))
 
     def _take_key(self, frame: _Frame, event: Any) -> None:
         """Take a key as text, as typed; one that is wrong or stands twice keeps its value out of the data."""

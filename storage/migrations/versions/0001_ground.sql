@@ -81,6 +81,7 @@ CREATE TABLE person_state (
   ref TEXT NOT NULL,
   version INTEGER NOT NULL,
   sealed BLOB NOT NULL,
+  commitment TEXT NOT NULL,
   key_id TEXT NOT NULL,
   PRIMARY KEY (ref)
 )
@@ -157,22 +158,22 @@ CREATE TABLE episode (
  WITHOUT ROWID,
  STRICT;
 
-CREATE INDEX episode_due ON episode (next_due_at, id) WHERE closed_at IS NULL;
+CREATE INDEX episode_opened ON episode (opened_at, id);
 
-CREATE INDEX episode_owner ON episode (owner, id);
+CREATE INDEX episode_owner ON episode (owner, opened_at, id);
 
 CREATE INDEX episode_person ON episode (person_ref);
 
-CREATE INDEX episode_team ON episode (team, state, id);
+CREATE INDEX episode_team ON episode (team, opened_at, id);
 
 CREATE TABLE idempotency (
   actor TEXT NOT NULL,
   "key" TEXT NOT NULL,
-  entry INTEGER NOT NULL,
+  entry TEXT NOT NULL,
   request_hash TEXT NOT NULL,
   created_at TEXT NOT NULL,
   PRIMARY KEY (actor, "key"),
-  FOREIGN KEY(entry) REFERENCES audit_entry (idx) DEFERRABLE INITIALLY DEFERRED
+  FOREIGN KEY(entry) REFERENCES audit_entry (id) DEFERRABLE INITIALLY DEFERRED
 )
  WITHOUT ROWID,
  STRICT;

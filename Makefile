@@ -1,0 +1,65 @@
+# Everything runs in .venv, made from requirements.lock: every package pinned, every file hashed, nothing else fetched.
+# Needs GNU make and Python 3.11 or newer. Uses uv where it is installed (faster), else venv and pip.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+DEMO   := var/demo
+UV     := $(shell command -v uv 2>/dev/null)
+
+ifdef UV
+PIP_INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-python-downloads
+else
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench test-long shots lock clean
+
+help:                    ## show what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+run: setup               ## set up and run the demonstration, in a fresh database under var/demo
+	@rm -rf $(DEMO) && mkdir -p $(dir $(DEMO))
+	@$(BIN)/stepcare --data $(DEMO) demo
+
+test: setup              ## set up and run the whole test suite, in random order, with the engine's coverage
+	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered -m "not long"
+
+check: setup             ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: setup             ## measure on this machine; the figures go to docs/performance.md
+	$(BIN)/python tests/bench.py
+
+test-long: setup         ## the tests that take minutes
+	$(BIN)/pytest -n auto -m long
+
+shots:                   ## pictures of the pages
+	@echo "There are no pages to photograph yet: Stepcare runs on the command line. See README.md, 'Not there yet'." >&2; exit 1
+
+setup: $(VENV)/.installed
+
+$(VENV)/.locked: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stepcare needs Python 3.11 or newer: make PYTHON=python3.11")'
+ifdef UV
+	@test -x $(BIN)/python || $(UV) venv --quiet --no-python-downloads --python $(PYTHON) $(VENV)
+else
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+endif
+	$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements.lock
+	@touch $@
+
+# The project itself: built with the hatchling that the lock has just installed, so that nothing more is fetched.
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock:                    ## resolve the pinned packages anew (needs uv; writes no addresses)
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements.lock
+
+clean:                   ## remove what make made
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -1,0 +1,99 @@
+"""The proof of a pathway's shape: every state can be reached and left, a concern can be raised, nothing spins."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+
+from engine.errors import Finding, InvalidInput
+from engine.machine import expand, sources_of, targets_of
+from engine.pathway import DuePolicy, Pathway, Rung
+from engine.time import duration_from
+
+CONCERN = "raise_concern"
+NONE = timedelta(0)
+Edges = Mapping[str, frozenset[str]]
+
+
+def prove_states(pathway: Pathway) -> Iterator[Finding]:
+    """Prove that states are reachable, that none is a trap, and that a concern is heard from everywhere."""
+    if pathway.initial not in pathway.states:
+        return  # an unknown reference, found with the others
+    edges = _edges(pathway)
+    reached = _reached(edges, pathway.initial)
+    closed = set(expand(pathway, ("closed",)))
+    for name in pathway.states:
+        if name not in reached:
+            message = f"no transition leads from {pathway.initial} to {name}: add one, or remove the state."
+            yield Finding(code="unreachable", message=message, path=("states", name))
+    if not reached & closed:
+        message = "no closed state can be reached: an episode could never end."
+        yield Finding(code="no-closure", message=message, path=("initial",))
+    for name in expand(pathway, ("open",)):
+        if not _reached(edges, name) & closed:
+            message = f"{name} is a trap: no closed state can be reached from it."
+            yield Finding(code="trap", message=message, path=("states", name))
+    yield from _concern(pathway)
+
+
+def _edges(pathway: Pathway) -> Edges:
+    found: dict[str, set[str]] = {name: set() for name in pathway.states}
+    for transition in pathway.transitions.values():
+        for source in sources_of(pathway, transition):
+            found.setdefault(source, set()).update(targets_of(pathway, transition))
+    return {name: frozenset(targets) for name, targets in found.items()}
+
+
+def _reached(edges: Edges, start: str) -> set[str]:
+    reached, waiting = {start}, [start]
+    while waiting:
+        new = edges.get(waiting.pop(), frozenset()) - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def _concern(pathway: Pathway) -> Iterator[Finding]:
+    transitions = [one for one in pathway.transitions.values() if one.name == CONCERN]
+    leads_to = {target for one in transitions for target in targets_of(pathway, one)}
+    raised_from = {source for one in transitions for source in sources_of(pathway, one)}
+    for name in expand(pathway, ("open",)):
+        if name not in leads_to | raised_from:
+            message = f"a concern cannot be raised from {name}: let a transition named {CONCERN} start there."
+            yield Finding(code="no-concern", message=message, path=("states", name))
+
+
+def prove_timers(pathway: Pathway) -> Iterator[Finding]:
+    """Prove that no timer arms itself again without delay, alone or in a circle of proposals."""
+    prompt: dict[str, set[str]] = {}
+    for name, policy in pathway.due.items():
+        for place, rung in enumerate(policy.ladder):
+            path = ("due", name, "ladder", place)
+            if rung.repeat and _shortest(pathway, rung.repeat) <= NONE:
+                message = (
+                    f"this rung of {name} re-arms itself with no delay: {rung.repeat} must be longer than nothing."
+                )
+                yield Finding(code="re-arms", message=message, path=(*path, "repeat"))
+            if rung.kind == "propose" and rung.proposes and _delay(pathway, policy, rung) <= NONE:
+                prompt.setdefault(name, set()).add(rung.proposes)
+    edges = {name: frozenset(proposed) for name, proposed in prompt.items()}
+    for name, proposed in edges.items():
+        if any(name in _reached(edges, other) for other in proposed):
+            message = f"{name} proposes itself again with no delay: give a rung on the way a duration."
+            yield Finding(code="re-arms", message=message, path=("due", name, "ladder"))
+
+
+def _delay(pathway: Pathway, policy: DuePolicy, rung: Rung) -> timedelta:
+    """Give the least time from a due item's anchor to what a rung of it proposes."""
+    base = {"anchor": None, "opens": policy.opens, "due": policy.due}[rung.base]
+    return _shortest(pathway, rung.at) + (_shortest(pathway, base) if base else NONE)
+
+
+def _shortest(pathway: Pathway, name: str) -> timedelta:
+    """Give the least a duration parameter may be; nothing where a form's field says it. Endless where it is unset."""
+    parameter = pathway.parameters.get(name)
+    if parameter is None:
+        return NONE if name.startswith("field ") else timedelta.max / 4
+    given = [value for value in (parameter.low, parameter.default) if isinstance(value, str)]
+    try:
+        return min(map(duration_from, given), default=timedelta.max / 4)
+    except InvalidInput:
+        return timedelta.max / 4  # found with the parameter itself

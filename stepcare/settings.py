@@ -1,0 +1,108 @@
+"""What the environment may say, read once at the edge; what would be unsafe is refused, with the remedy."""
+
+import os
+import stat
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import InvalidInput
+from engine.time import zone
+
+PREFIX = "STEPCARE_"
+SECRETS = ("STEPCARE_VAULT_KEY",)  # read by the vault alone, never kept in settings
+OTHERS = (*SECRETS, "STEPCARE_DEBUG")
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def default_directory(environ: Mapping[str, str]) -> str:
+    """Give where a person's own database lies when nothing else is said."""
+    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "share")
+    return str(Path(home) / "stepcare")
+
+
+class Settings(BaseSettings):
+    """Settings from `STEPCARE_…` variables.
+
+    `database` is a directory, or `sqlite:///DIRECTORY`; empty: the person's own. `actor` is who asks when `--as`
+    is not given. `zone` is the site's when a new database is made.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    database: str = ""
+    actor: str = ""
+    zone: str = "Europe/Berlin"
+    log_level: Level = "warning"
+    log_format: Literal["console", "json"] = "console"
+
+
+def read_settings(environ: Mapping[str, str], database: str | None = None) -> Settings:
+    """Read the settings; `database`, where given, wins. Raises InvalidInput for what is wrong or unsafe."""
+    _refuse_unknown(environ)
+    said = {"database": database} if database is not None else {}
+    try:
+        found = Settings(**said)  # type: ignore[arg-type]  # one field, given by name
+    except ValidationError as error:
+        raise InvalidInput(" ".join(_problem(one["loc"], one["msg"]) for one in error.errors())) from None
+    zone(found.zone)
+    where = found.database or default_directory(environ)
+    return found.model_copy(update={"database": checked_place(where)})
+
+
+def _problem(loc: tuple[int | str, ...], message: str) -> str:
+    name = f"{PREFIX}{'_'.join(map(str, loc))}".upper()
+    return f"The variable {name} cannot be used: {message[:1].lower()}{message[1:]}."
+
+
+def _refuse_unknown(environ: Mapping[str, str]) -> None:
+    """A mistyped variable would silently mean the default: another database, or no key."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields] + list(OTHERS)
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known:
+            close = get_close_matches(name, known, 1)
+            meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}."
+            raise InvalidInput(f"There is no setting {name}: {meant}")
+
+
+def sources(environ: Mapping[str, str], settings: Settings, *, given: bool) -> list[dict[str, str | None]]:
+    """Say of every setting what it is and where that comes from; `given`: the database was named by an option."""
+    found: list[dict[str, str | None]] = []
+    for name, value in settings.model_dump().items():
+        variable = f"{PREFIX}{name.upper()}"
+        where = "environment" if variable in environ else "default"
+        where = "option" if name == "database" and given else where
+        found.append({"name": name, "value": str(value), "source": where, "variable": variable})
+    for variable in SECRETS:
+        there = variable in environ
+        where, value = ("environment", "(set)") if there else ("default", "(the file vault.key beside the vault)")
+        found.append({"name": variable.removeprefix(PREFIX).lower(), "value": value, "source": where})
+    return found
+
+
+def checked_place(where: str) -> str:
+    """Give the place of a database back, unless others could read or replace what lies there."""
+    if not where.strip() or "\0" in where or where.strip() == ":memory:":
+        raise InvalidInput(f"{where[:40]!r} is no place for a database: name a directory.")
+    path = Path(where.rpartition("://")[2]) if "://" in where else Path(where)
+    if "://" in where and not where.startswith("sqlite:"):
+        return where  # the storage room says which kinds it knows
+    if path.exists() and not path.is_dir():
+        raise InvalidInput(f"{path} is a file: name the directory that holds the database.")
+    if path.is_dir():
+        _refuse_open(path)
+    return where
+
+
+def _refuse_open(directory: Path) -> None:
+    mode = directory.stat().st_mode
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
+        raise InvalidInput(f"Others may write into {directory}: run chmod 700 {directory}.")
+    for name in ("stepcare.db", "vault.db", "vault.key"):
+        file = directory / name
+        if file.is_file() and os.access(file, os.R_OK) and file.stat().st_mode & 0o077:
+            raise InvalidInput(f"Others than its owner may read {file}: run chmod 600 {file}.")

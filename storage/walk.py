@@ -1,0 +1,193 @@
+"""One pass over the log: each entry hashed, chained, opened and folded; what does not fit becomes a finding."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from engine.audit import Envelope, check_chain, check_envelope
+from engine.errors import StepcareError, Unverifiable, VerificationFailed
+from engine.fold import fold, fold_person, fold_site
+from engine.merkle import Frontier, leaf_hash
+from engine.model import Episode, Event, Json, Person, Site
+from storage.database import Database
+from storage.ledger import StoredEntry, derived_in, events_in, reads_in
+from storage.rows import TABLE_OF, Moment, episode_row, work_put
+from storage.seal import Place, open_sealed
+from storage.tables import Row
+
+Sections = Mapping[str, Json]
+Opener = Callable[[StoredEntry, Mapping[str, str]], Sections]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is not as it was written, or that cannot be told.
+
+    `idx` is the entry concerned (for a row: the entry that last said what it must be), None where no one entry is.
+    `lost` True: it can neither be confirmed nor denied.
+    """
+
+    idx: int | None
+    what: str
+    reason: str
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class Folded:
+    """What the log says there must be, as far as it was read.
+
+    `rows` are the episodes' list rows; `put` tells which entry last put a due item, timer or message down, and
+    `last` which was an episode's, a person's (by reference) or the site's (None) last entry. `broken` are the
+    chains and persons that could not be followed to the end: their rows are not compared.
+    """
+
+    site: Site
+    episodes: dict[str, Episode] = field(default_factory=dict)
+    rows: dict[str, Row] = field(default_factory=dict)
+    persons: dict[str, Person] = field(default_factory=dict)
+    put: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    last: dict[str | None, int] = field(default_factory=dict)
+    broken: set[str | None] = field(default_factory=set)
+    keys: dict[str, tuple[str, str | None, int]] = field(default_factory=dict)
+    pathways: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, int] = field(default_factory=dict)
+
+
+def opener_of(database: Database) -> Opener:
+    """Open sealed parts with the keys of the database's own vault."""
+
+    def opened(entry: StoredEntry, commitments: Mapping[str, str]) -> Sections:
+        key = database.vault.key(entry.person_ref or "")
+        if key.id != entry.key_id:
+            raise VerificationFailed(f"Entry {entry.idx} names key {entry.key_id}, its person has {key.id}.")
+        return open_sealed(entry.blob or b"", commitments, key, Place(origin=database.origin, entry=entry.id))
+
+    return opened
+
+
+class Walk:
+    """One pass over the log."""
+
+    def __init__(self, opener: Opener | None, site: Site) -> None:
+        """Begin before the first entry; without an opener sealed parts stay closed and nothing is folded."""
+        self.faults: list[Fault] = []
+        self.folded = Folded(site=site)
+        self.frontier = Frontier()
+        self.opened = 0
+        self._opener = opener
+        self._chains: dict[str | None, tuple[int, str]] = {}
+
+    def fault(self, idx: int | None, what: str, error: object) -> None:
+        """Note a finding."""
+        self.faults.append(Fault(idx=idx, what=what, reason=str(error), lost=isinstance(error, Unverifiable)))
+
+    def entry(self, stored: StoredEntry) -> None:
+        """Check the next entry, and fold it."""
+        if stored.idx != self.frontier.size:
+            self.fault(stored.idx, "order", f"Entry {self.frontier.size} was due here: one is missing or was put in.")
+        leaf = leaf_hash(stored.entry)
+        self.frontier = self.frontier.append(leaf)
+        if leaf != stored.leaf:
+            self.fault(stored.idx, "leaf", "Its bytes do not have the hash that was kept with them.")
+        try:
+            envelope = check_envelope(stored.entry)
+        except StepcareError as error:
+            self.fault(stored.idx, "entry", error)
+            self.folded.broken.add(stored.ep)
+            return
+        said = (envelope.index, envelope.id, envelope.episode, envelope.episode_index)
+        if said != (stored.idx, stored.id, stored.ep, stored.epn):
+            self.fault(stored.idx, "columns", "Its index, id, episode or number is not what its bytes say.")
+        self._follow(envelope, leaf)
+        self._note(envelope)
+        self._open(stored, envelope)
+
+    def _follow(self, envelope: Envelope, leaf: bytes) -> None:
+        chain = envelope.episode
+        try:
+            check_chain(envelope, self._chains.get(chain))
+        except VerificationFailed as error:
+            self.fault(envelope.index, "chain", error)
+        self._chains[chain] = (envelope.episode_index, leaf.hex())
+        if chain is not None and (envelope.version_before, envelope.version_after) != (
+            envelope.episode_index,
+            envelope.episode_index + 1,
+        ):
+            self.fault(envelope.index, "version", "Its versions do not follow from its number in the episode.")
+
+    def _note(self, envelope: Envelope) -> None:
+        folded = self.folded
+        folded.keys[envelope.id] = (envelope.actor.id, envelope.key, envelope.index)
+        folded.parameters.setdefault(envelope.parameters, envelope.index)
+        if envelope.pathway is not None and envelope.episode is not None:
+            folded.pathways.setdefault(envelope.pathway, envelope.index)
+
+    def _open(self, stored: StoredEntry, envelope: Envelope) -> None:
+        if self._opener is None:
+            return
+        if stored.blob is None:
+            self.fault(stored.idx, "sealed", "Its sealed part is missing.")
+            self.folded.broken |= {stored.ep, stored.person_ref}
+            return
+        try:
+            sections = self._opener(stored, envelope.commitments)
+            self._agree(stored, envelope, sections)
+            self.opened += 1
+            self._fold(stored, envelope, sections)
+        except (StepcareError, LookupError, TypeError, ValueError) as error:
+            # The last three: events that do not fit what came before, because that was changed or taken away.
+            said = error if isinstance(error, StepcareError) else f"It does not follow from those before ({error!r})."
+            self.fault(stored.idx, "sealed", said)
+            self.folded.broken |= {stored.ep, stored.person_ref}
+
+    def _agree(self, stored: StoredEntry, envelope: Envelope, sections: Sections) -> None:
+        """Hold what is sealed against what is said in the clear."""
+        match sections:
+            case {"facts": {"outcome": outcome, "command": {"id": id_, "actor": {"id": actor}}}, "subject": subject}:
+                sealed = (outcome, id_, actor, subject)
+                clear = (envelope.outcome, envelope.id, envelope.actor.id, {"person": stored.person_ref})
+                if sealed == clear:
+                    return
+        raise VerificationFailed("Its sealed part speaks of another decision or person than the entry.")
+
+    def _fold(self, stored: StoredEntry, envelope: Envelope, sections: Sections) -> None:
+        events, chain = events_in(sections), stored.ep
+        if chain is None:
+            self._fold_site(envelope, events)
+        elif chain not in self.folded.broken:
+            self._fold_episode(stored, envelope, events, sections)
+
+    def _fold_site(self, envelope: Envelope, events: tuple[Event, ...]) -> None:
+        folded = self.folded
+        steps = envelope.type.startswith("site.")
+        if (envelope.version_before, envelope.version_after) != (folded.site.version, folded.site.version + steps):
+            self.fault(envelope.index, "version", f"The site was at version {folded.site.version} before it.")
+        if steps:
+            folded.site = fold_site(folded.site, events)
+            folded.last[None] = envelope.index
+
+    def _fold_episode(
+        self, stored: StoredEntry, envelope: Envelope, events: tuple[Event, ...], sections: Sections
+    ) -> None:
+        folded, episode, ref = self.folded, stored.ep or "", stored.person_ref or ""
+        person = folded.persons.get(ref) or Person(id=ref)
+        after = fold_person(person, episode, events)
+        before = folded.episodes.get(episode) or Episode(id=episode, person=Person(id=ref))
+        now = fold(before, events, stored.epn + 1, reads_in(sections))
+        if (envelope.state or "") != now.state:
+            self.fault(stored.idx, "state", f"It says {envelope.state}, its events lead to {now.state}.")
+        moment = Moment(idx=stored.idx, at=envelope.recorded_at, derived=derived_in(sections))
+        folded.rows[episode] = episode_row(now, after, moment, folded.rows.get(episode))
+        folded.episodes[episode], folded.persons[ref] = now, after
+        folded.last[episode] = stored.idx
+        if after is not person:
+            folded.last[ref] = stored.idx
+        for item in work_put(events):
+            folded.put[TABLE_OF[type(item)], episode, item.id] = stored.idx
+
+    def head(self, n: int, rooted: int, nodes: bytes) -> None:
+        """Compare the tree of what was read with the one that was kept."""
+        if n != self.frontier.size or rooted != n:
+            self.fault(None, "head", f"The head says {n} entries (tree {rooted}), {self.frontier.size} are here.")
+        if nodes != self.frontier.to_bytes():
+            self.fault(None, "root", "The tree of the entries is not the one that was kept with the head.")
