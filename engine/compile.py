@@ -41,6 +41,9 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
             CompiledDue(
                 name=name,
                 policy=policy,
+                each=policy.each.partition(" ")[0],
+                about=policy.each.partition(" ")[2],
+                done_by=frozenset(policy.done_by),
                 when=make(policy.when) if policy.when else None,
                 done_when=make(policy.done_when) if policy.done_when else None,
             )
@@ -56,6 +59,7 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
         resolvers=RESOLVERS,
         screens=tuple(name for name, form in pathway.forms.items() if form.raises),
         score_fields=_score_fields(pathway),
+        soft=frozenset(rule.id for rule in pathway.rules if level_of(rule, values) is Level.SS),
     )
 
 

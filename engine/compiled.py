@@ -39,10 +39,13 @@ class CompiledTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledDue:
-    """A due policy with its conditions compiled."""
+    """A due policy with its conditions compiled; `each` and `about` are the words of the policy's own `each`."""
 
     name: str
     policy: DuePolicy
+    each: str
+    about: str
+    done_by: frozenset[str]
     when: Condition | None
     done_when: Condition | None
 
@@ -53,7 +56,7 @@ class Compiled:
 
     `parameters` holds every parameter's value as conditions see it (None: unset); `settings` the raw values.
     `resolvers` answers every derived name; `screens` are the red-flag forms; `score_fields` says, per instrument,
-    which fields of which forms hold its scores.
+    which fields of which forms hold its scores; `soft` are the ids of the soft stops.
     """
 
     pathway: Pathway
@@ -71,4 +74,5 @@ class Compiled:
     enforcer: Enforcer
     resolvers: Mapping[str, Resolver]
     screens: tuple[str, ...]
+    soft: frozenset[str]
     score_fields: Mapping[str, Mapping[str, tuple[str, ...]]]

@@ -281,7 +281,7 @@ class _Reader:
 
     def _call(self, shape: ast.Call, name: str, scope: tuple[str, ...]) -> Node:
         if name not in ("days", *AGGREGATES):
-            close = get_close_matches(name[:60], ("days", *AGGREGATES), 1)
+            close = get_close_matches(name[:60], ("days", *AGGREGATES), 1, 0.5)
             hint = f"did you mean {close[0]}(…)?" if close else f"there are days, {', '.join(AGGREGATES)}."
             return self.refuse(shape, f"there is no {name[:60]}(…): {hint}")
         if len(shape.args) != 1 or shape.keywords:

@@ -261,9 +261,8 @@ class _Checker:
             self.note(pair.left, "recorded lists are not compared: count or go through them.")
         elif pair.operator not in ("==", "!=") and one.kind not in ORDERED:
             self.note(pair.left, f"{WORDS[one.kind]} has no order: only == and != compare it.")
-        elif one.kind in ("code", "codes") and one.options and other.options:
-            if not set(one.options) & set(other.options):
-                self.note(pair.left, "the two have no code in common: this never changes.")
+        elif one.options and other.options and not set(one.options) & set(other.options):
+            self.note(pair.left, "the two have no code in common: this never changes.")
         elif one.kind == "number":
             self._unit(pair.left, one, other)
             self._range(pair)
@@ -300,8 +299,10 @@ class _Checker:
         """Note a comparison of numbers that no value in the domain makes true, or that none makes false by `!=`."""
         exact = pair.operator in ("==", "!=")
         for item, type_ in ((pair.left, pair.other), (pair.right, pair.one)):
-            constant = isinstance(item, Constant) and not isinstance(item.value, bool | str)
-            if constant and not self._number(item, item.value, type_, whole=type_.whole and exact):  # type: ignore[union-attr, arg-type]  # a numeric constant by the line above
+            if not isinstance(item, Constant) or isinstance(item.value, bool | str):
+                continue
+            outside = type_.low != type_.high or type_.low is None  # else both are constants
+            if outside and not self._number(item, item.value, type_, whole=type_.whole and exact):
                 return
         if _never(pair.operator, pair.one, pair.other):
             self.note(pair.left, "this can never be true: the two ranges do not allow it.")
@@ -364,13 +365,12 @@ class _Pair:
     other: Type
 
 
-def _constant_type(value: object) -> Type:
+def _constant_type(value: bool | Number | str) -> Type:  # noqa: FBT001 - a constant of the language may be one
     if isinstance(value, bool):
         return replace(YES_NO, known=True)
     if isinstance(value, str):
         return Type(kind="text", options=(value,), known=True)
-    number: Number = value  # type: ignore[assignment]  # a constant is a yes/no, a text or a number
-    return Type(kind="number", low=number, high=number, whole=isinstance(number, int), known=True)
+    return Type(kind="number", low=value, high=value, whole=isinstance(value, int), known=True)
 
 
 def _less(value: Number | None) -> Number | None:

@@ -104,8 +104,8 @@ def _bare(weighed: Weighed, command: Command) -> Decision:
         recommended=_recommended(weighed),
         transition=wish.transition,
         problem=weighed.problem,
-        reads=tuple(sorted(view.reads.items())),
-        derived=picture(view) if view.episode.version else {},
+        reads=weighed.reads,
+        derived=picture(view) if view.episode.version and weighed.outcome is not Outcome.ACCEPTED else {},
     )
 
 
@@ -156,7 +156,7 @@ def _default(compiled: Compiled) -> object:
 def request_hash(weighed: Weighed, rules: tuple[str, ...]) -> str:
     """Bind a request to exactly what was asked and read: never to the time, or what is derived from it."""
     command, view = weighed.command, weighed.view
-    reads: list[Json] = [[record, version] for record, version in sorted(view.reads.items())]
+    reads: list[Json] = [[record, version] for record, version in weighed.reads]
     return digest_of(
         {
             "kind": command.kind.value,

@@ -6,7 +6,7 @@ auditor folds it to compare with the rows. All three use this.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar, assert_never
+from typing import Any, Protocol, TypeVar, assert_never
 
 from engine.model import (
     Assigned,
@@ -26,6 +26,7 @@ from engine.model import (
     Registered,
     Request,
     Site,
+    Stay,
     Timer,
     Treatment,
 )
@@ -41,44 +42,73 @@ class Identified(Protocol):
 
 Item = TypeVar("Item", bound=Identified)
 Reads = Sequence[tuple[str, int]]
+SHELVES: Mapping[type, str] = {
+    Treatment: "treatments",
+    Flag: "flags",
+    DueItem: "due_items",
+    Timer: "timers",
+    Message: "messages",
+    Request: "requests",
+    Deviation: "deviations",
+}
 
 
 def fold(episode: Episode, events: Sequence[Event], version: int, reads: Reads = ()) -> Episode:
     """Give the episode after one entry: its events applied, its version, and what the decision relied on."""
+    draft = _Draft(episode)
     for event in events:
-        episode = _apply(episode, event)
-    replanned = any(
-        isinstance(event, Put) and isinstance(event.item, Timer) and event.item.state in ("armed", "cancelled")
-        for event in events
-    )
+        draft.apply(event)
     relied = episode.relied
     if reads:
         relied = {**relied, **{record: (*relied.get(record, ()), version) for record, _ in reads}}
-    return replace(episode, version=version, plan_version=episode.plan_version + replanned, relied=relied)
+    plan_version = episode.plan_version + draft.replanned
+    return replace(episode, version=version, plan_version=plan_version, relied=relied, **draft.changed)
 
 
-def _apply(episode: Episode, event: Event) -> Episode:
-    match event:
-        case Registered():
-            return replace(
-                episode,
-                pathway=event.pathway,
-                zone=event.zone,
-                language=event.language,
-                team=event.team,
-            )
-        case Recorded():
-            return replace(episode, records=_recorded(episode.records, event))
-        case Moved():
-            return _moved(episode, event)
-        case Put():
-            return _put(episode, event)
-        case Assigned():
-            return replace(episode, owner=event.owner, team=event.team)
-        case Published() | ParameterSet():
-            return episode
-        case _:
-            assert_never(event)
+class _Draft:
+    """What changes of an episode while its events are applied; one copy is made at the end, not one an event."""
+
+    __slots__ = ("changed", "episode", "replanned")
+
+    def __init__(self, episode: Episode) -> None:
+        """Begin with nothing changed."""
+        self.episode = episode
+        self.changed: dict[str, Any] = {}
+        self.replanned = False
+
+    def now(self, name: str) -> Any:
+        """Give a field as it stands after the events so far."""
+        return self.changed.get(name, getattr(self.episode, name))
+
+    def apply(self, event: Event) -> None:
+        """Apply one event."""
+        match event:
+            case Put():
+                name = SHELVES[type(event.item)]
+                self.changed[name] = _upsert(self.now(name), event.item)
+                self.replanned |= isinstance(event.item, Timer) and event.item.state in ("armed", "cancelled")
+            case Recorded():
+                self.changed["records"] = _recorded(self.now("records"), event)
+            case Moved():
+                self._move(event)
+            case Registered():
+                for name in ("pathway", "zone", "language", "team"):
+                    self.changed[name] = getattr(event, name)
+            case Assigned():
+                self.changed |= {"owner": event.owner, "team": event.team}
+            case Published() | ParameterSet():
+                pass
+            case _:
+                assert_never(event)
+
+    def _move(self, event: Moved) -> None:
+        self.changed["state"] = event.target
+        if event.stay is None:
+            return
+        stays: tuple[Stay, ...] = self.now("stays")
+        if stays:
+            stays = (*stays[:-1], replace(stays[-1], until=event.stay.since))
+        self.changed |= {"stays": (*stays, event.stay), "return_to": event.return_to}
 
 
 def _recorded(records: tuple[Record, ...], event: Recorded) -> tuple[Record, ...]:
@@ -89,35 +119,6 @@ def _recorded(records: tuple[Record, ...], event: Recorded) -> tuple[Record, ...
         for record in records
     )
     return (*kept, event.record)
-
-
-def _moved(episode: Episode, event: Moved) -> Episode:
-    if event.stay is None:
-        return replace(episode, state=event.target)
-    stays = episode.stays
-    if stays:
-        stays = (*stays[:-1], replace(stays[-1], until=event.stay.since))
-    return replace(episode, state=event.target, stays=(*stays, event.stay), return_to=event.return_to)
-
-
-def _put(episode: Episode, event: Put) -> Episode:
-    match event.item:
-        case Treatment() as item:
-            return replace(episode, treatments=_upsert(episode.treatments, item))
-        case Flag() as item:
-            return replace(episode, flags=_upsert(episode.flags, item))
-        case DueItem() as item:
-            return replace(episode, due_items=_upsert(episode.due_items, item))
-        case Timer() as item:
-            return replace(episode, timers=_upsert(episode.timers, item))
-        case Message() as item:
-            return replace(episode, messages=_upsert(episode.messages, item))
-        case Request() as item:
-            return replace(episode, requests=_upsert(episode.requests, item))
-        case Deviation() as item:
-            return replace(episode, deviations=_upsert(episode.deviations, item))
-        case _:
-            assert_never(event.item)
 
 
 def _upsert(items: tuple[Item, ...], item: Item) -> tuple[Item, ...]:

@@ -95,7 +95,8 @@ class Command:
     `id` (unique, made at the edge) becomes the id of the entry and the stem of every id the decision makes.
     `episode` is None for `publish` and `set_parameter` only; `register` brings the new episode's id.
     `values` are the form's fields. `occurred_at` None: it happens now. `of` names a request or a plan.
-    `version` None: decide on whatever is current. `key` is the actor's idempotency key.
+    `version` None: decide on whatever is current. `key` is the actor's idempotency key. `via` says how it came in
+    (`cli:` and the operating-system user); nothing is decided by it.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Command:
     of: str | None = None
     key: str | None = None
     version: int | None = None
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from engine.compiled import CompiledDue
 from engine.derive import chronicity, clock, onset, paused_days
 from engine.ladder import armed, next_timer
-from engine.model import DueItem, Episode, Event, Flag, Level, Put, Record, Timer
+from engine.model import DueItem, Episode, Event, Flag, Put, Record, Timer
 from engine.time import after, is_calendar, local_day, start_of
 from engine.view import View
 
@@ -51,22 +51,27 @@ def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, rep
     `bindings` are what the command was, for what it fulfils.
     """
     items: list[DueItem] = []
+    shelves: dict[str, list[DueItem]] = {}
+    for item in view.episode.due_items:
+        shelves.setdefault(item.kind, []).append(item)
     for due in view.compiled.due:
-        wanted = {one.occurrence: one for one in WANTED[due.policy.each.split()[0]](view, due)}
-        done = Done(occurrences=_fulfilled(act, due, bindings), by=command_id)
-        items += _items(view, due, wanted, done, replan=replan)
+        wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
+        known = shelves.get(due.name, [])
+        if wanted or known:
+            done = Done(occurrences=_fulfilled(act, due, known, bindings), by=command_id)
+            items += _items(view, due, known, wanted, done, replan=replan)
     old = {item.id: item for item in view.episode.due_items}
     changed = [item for item in items if old.get(item.id) != item]
     return (*(Put(item=item) for item in changed), *_timers(view, items, {one.id for one in changed}))
 
 
-def _items(
-    view: View, due: CompiledDue, wanted: Mapping[str, Wanted], done: Done, *, replan: bool
+def _items(  # noqa: PLR0913 - one policy: what is there, what should be, what was just done
+    view: View, due: CompiledDue, there: Sequence[DueItem], wanted: Mapping[str, Wanted], done: Done, *, replan: bool
 ) -> Iterator[DueItem]:
     """Give every item of a policy as it should be now, the ended ones among them unchanged."""
-    known = {item.occurrence: item for item in view.episode.due_items if item.kind == due.name}
+    known = {item.occurrence: item for item in there}
     holds = due.when is None or due.when.evaluate(view)
-    lasting = due.policy.each.split()[0] in LASTING
+    lasting = due.each in LASTING
     for occurrence, item in known.items():
         if item.status not in OPEN:
             yield item
@@ -83,17 +88,15 @@ def _items(
             yield _dated(view, due, want, None, replan=False)
 
 
-def _fulfilled(view: View, due: CompiledDue, bindings: Sequence[str]) -> frozenset[str]:
+def _fulfilled(view: View, due: CompiledDue, known: Sequence[DueItem], bindings: Sequence[str]) -> frozenset[str]:
     """Give the occurrences the command fulfils: those it names, else every open one its binding stands for."""
+    waiting = [item for item in known if item.status in OPEN]
+    if not waiting:
+        return frozenset()
     named = view.pending.record.values.get("due_item") if view.pending.record else None
-    found = {
-        item.occurrence
-        for item in view.episode.due_items
-        if item.kind == due.name and item.status in OPEN and item.id == named
-    }
-    if set(due.policy.done_by) & set(bindings) and (due.done_when is None or due.done_when.evaluate(view) is True):
-        mine = [item.occurrence for item in view.episode.due_items if item.kind == due.name and item.status in OPEN]
-        of = view.pending.of
+    found = {item.occurrence for item in waiting if item.id == named}
+    if not due.done_by.isdisjoint(bindings) and (due.done_when is None or due.done_when.evaluate(view) is True):
+        of, mine = view.pending.of, [item.occurrence for item in waiting]
         found |= {one for one in mine if of is None or one == of or of not in mine}
     return frozenset(found)
 
@@ -108,6 +111,17 @@ def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, r
     anchor = start_of(local_day(want.anchor, zone) + timedelta(days=shift), zone) if policy.calendar else want.anchor
     due_at, due_on = _due(anchor, due_after, zone, want.due_on)
     still = policy.pauses and view.compiled.pathway.states[view.episode.state].paused
+    opens_at = after(anchor, opens_after, zone)
+    status = "on_hold" if still else "open"
+    if old is not None and (old.anchor, old.opens_after, old.due_after, old.opens_at, old.due_at, old.status) == (
+        anchor,
+        opens_after,
+        due_after,
+        opens_at,
+        due_at,
+        status,
+    ):
+        return old
     base = old or DueItem(
         id=f"{due.name}:{want.occurrence}",
         kind=due.name,
@@ -126,10 +140,10 @@ def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, r
         anchor=anchor,
         opens_after=opens_after,
         due_after=due_after,
-        opens_at=after(anchor, opens_after, zone),
+        opens_at=opens_at,
         due_at=due_at,
         due_on=due_on,
-        status="on_hold" if still else "open",
+        status=status,
     )
 
 
@@ -245,7 +259,7 @@ def _stay_items(view: View, due: CompiledDue, root: int, since: datetime) -> Ite
 
 
 def _each_treatment(view: View, due: CompiledDue) -> Iterator[Wanted]:
-    kind, statuses = due.policy.each.split()[1], due.policy.statuses or ("active",)
+    kind, statuses = due.about, due.policy.statuses or ("active",)
     for one in view.episode.treatments:
         if one.kind == kind and one.status in statuses:
             yield _anchored(view, due, one.id, one.since, view.standing(one.record))
@@ -267,7 +281,7 @@ def _urgent_enough(due: CompiledDue, flag: Flag) -> bool:
 
 
 def _each_record(view: View, due: CompiledDue) -> Iterator[Wanted]:
-    form = due.policy.each.split()[1]
+    form = due.about
     for record in view.records(form):
         if record.episode == view.episode.id:
             want = _anchored(view, due, _first_id(view, record), record.occurred_at, record)
@@ -311,9 +325,8 @@ def _each_deviation(view: View, due: CompiledDue) -> Iterator[Wanted]:
 
 
 def _each_reason_owed(view: View, due: CompiledDue) -> Iterator[Wanted]:
-    soft = {rule.rule.id for rules in view.compiled.rules.values() for rule in rules if rule.level is Level.SS}
     for want, deviation in zip(_each_deviation(view, due), view.episode.deviations, strict=True):
-        if deviation.reason is None and deviation.rule in soft:
+        if deviation.reason is None and deviation.rule in view.compiled.soft:
             yield want
 
 

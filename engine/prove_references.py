@@ -44,8 +44,8 @@ def binding_problem(pathway: Pathway, binding: str) -> str | None:
             return None
         return f"{binding!r} binds nothing: there is no {name!r}. {near(name, tuple(kinds[word]))}".strip()
     return (
-        f"{binding!r} binds nothing: write register, record FORM, plan, start or stop KIND, contact, invariant "
-        "or the number of a transition."
+        f"{binding!r} binds nothing: write register, move, record FORM, plan, start or stop KIND, contact, "
+        "invariant or the number of a transition."
     )
 
 

@@ -34,7 +34,7 @@ def ask(view: View, rule: CompiledRule, override: Override | None, signed: froze
     """Ask one rule; None when it does not apply."""
     if rule.when is not None and rule.when.evaluate(view) is False:
         return None
-    answer = rule.requires.evaluate(view)
+    answer, clauses = rule.requires.answer(view)
     value = answer if isinstance(answer, bool) else None
     level, satisfied = rule.level, value is True
     if value is None:
@@ -46,7 +46,6 @@ def ask(view: View, rule: CompiledRule, override: Override | None, signed: froze
         passed = True
     if not satisfied and level is Level.HS2 and rule.rule.id in signed:
         signed_off = True
-    clauses = rule.requires.explain(view)
     shown = not satisfied or level is Level.INFO
     return RuleResult(
         id=rule.rule.id,

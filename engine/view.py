@@ -38,15 +38,30 @@ class Pending:
 class View:
     """A Lookup over one episode, the command's own record laid on top."""
 
-    __slots__ = ("_memo", "_records", "by_id", "compiled", "day", "episode", "now", "pending", "reads", "root")
+    __slots__ = (
+        "_inputs",
+        "_memo",
+        "_records",
+        "_shelves",
+        "by_id",
+        "compiled",
+        "day",
+        "episode",
+        "now",
+        "pending",
+        "reads",
+        "root",
+    )
 
     def __init__(self, compiled: Compiled, episode: Episode, pending: Pending, now: datetime, day: date) -> None:
         """See `episode` at `now`; `day` is the local day on which the act occurred."""
         self.compiled, self.episode, self.pending, self.now, self.day = compiled, episode, pending, now, day
         self.root = root_of(episode, len(episode.stays) - 1)
         self.reads: dict[str, int] = {}
+        self._inputs: dict[str, Input] = {}
         self._memo: dict[str, Value | None] = {}
         self._records: dict[str, list[Record]] = {}
+        self._shelves: dict[str, list[Record]] | None = None
         self.by_id: dict[str, Record] = {record.id: record for record in episode.records}
 
     # --- Lookup -----------------------------------------------------------------------------------------------
@@ -60,6 +75,12 @@ class View:
 
     def input(self, name: str) -> Input:
         """Give the value with the record it came from, if it came from one."""
+        found = self._inputs.get(name)
+        if found is None:
+            found = self._inputs[name] = self._trace(name)
+        return found
+
+    def _trace(self, name: str) -> Input:
         form, dot, key = name.partition(".")
         value = json_of(self.value(name))
         if dot and form in self.compiled.pathway.forms:
@@ -105,20 +126,24 @@ class View:
         """Give the valid records of a form in order of occurrence, the command's own among them."""
         found = self._records.get(form)
         if found is None:
-            definition = self.compiled.pathway.forms.get(form)
-            pool = [record for record in self.episode.records if record.form == form]
-            if definition is not None and definition.person:
-                pool += [
-                    record
-                    for record in self.episode.person.records
-                    if record.form == form and record.episode != self.episode.id
-                ]
-            own = self.pending.record
-            if own is not None and self.pending.form == form:
-                pool = [record for record in pool if record.id not in (own.id, self.pending.supersedes)]
-                pool.append(own)
-            found = self._records[form] = valid(pool)
+            found = self._records[form] = self._collect(form)
         return found
+
+    def _collect(self, form: str) -> list[Record]:
+        if self._shelves is None:
+            self._shelves = {}
+            for record in self.episode.records:
+                self._shelves.setdefault(record.form, []).append(record)
+        pool = self._shelves.get(form, [])
+        definition = self.compiled.pathway.forms.get(form)
+        if definition is not None and definition.person:
+            others = [one for one in self.episode.person.records if one.form == form]
+            pool = pool + [one for one in others if one.episode != self.episode.id]
+        own = self.pending.record
+        if own is not None and self.pending.form == form:
+            gone = (own.id, self.pending.supersedes)
+            pool = [*(record for record in pool if record.id not in gone), own]
+        return valid(pool) if pool else pool
 
     def latest(self, form: str) -> Record | None:
         """Give the command's own record of this form, else the latest valid one; it counts as read."""

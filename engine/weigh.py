@@ -20,7 +20,10 @@ NOBODY: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weighed:
-    """A wish with its rules' answers; `problem` says why it is INVALID, empty otherwise."""
+    """A wish with its rules' answers; `problem` says why it is INVALID, empty otherwise.
+
+    `reads` are the records the rules used, and nothing that was looked at for show.
+    """
 
     command: Command
     wish: Wish
@@ -28,6 +31,7 @@ class Weighed:
     outcome: Outcome
     rules: tuple[RuleResult, ...] = ()
     problem: str = ""
+    reads: tuple[tuple[str, int], ...] = ()
 
 
 def weigh_without_answers(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Weighed:
@@ -64,7 +68,8 @@ def weigh(
         return replace(bare, problem=" ".join(wrong))
     rules = (*ask_rules(view, wish.bindings, overrides, signed), *_second(view, wish, signed))
     outcome, problem = _outcome(command, wish, rules)
-    return replace(bare, rules=rules, outcome=outcome, problem=problem)
+    reads = tuple(sorted(view.reads.items()))
+    return replace(bare, rules=rules, outcome=outcome, problem=problem, reads=reads)
 
 
 def _denied(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> RuleResult | None:

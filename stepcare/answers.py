@@ -27,6 +27,7 @@ from engine.model import (
     Timer,
 )
 from engine.service import Answer
+from engine.why import Option
 
 Row = dict[str, Json]
 UNKNOWN = "unknown"
@@ -96,6 +97,21 @@ def rule_json(rule: RuleResult, citations: Mapping[str, str] | None = None) -> R
     if rule.signed_off:
         found["signed_off"] = True
     return found
+
+
+def option_json(option: Option, citations: Mapping[str, str]) -> Row:
+    """Give a transition from here: open, waiting for a second person, or closed by which rules."""
+    return {
+        "transition": option.transition,
+        "name": option.name,
+        "title": option.title,
+        "target": option.target,
+        "open": option.open,
+        "needs_sign_off": option.second,
+        "closed_by": [rule_json(rule, citations) for rule in option.closed_by],
+        "shown": [rule_json(rule, citations) for rule in option.shown],
+        "questions": list(option.questions),
+    }
 
 
 def truth(value: bool | None) -> Json:  # noqa: FBT001 - a value of the condition language

@@ -131,7 +131,7 @@ def option_lines(options: Sequence[Row], citations: Mapping[str, str], at: str) 
         if option["open"]:
             head.append("✓ ", "green")
             word, colour = "open", "green"
-        elif option["second"]:
+        elif option["needs_sign_off"]:
             head.append("… ", "yellow")
             word, colour = "needs another person's yes", "yellow"
         else:

@@ -43,11 +43,11 @@ def mermaid(pathway: Pathway, standing: Standing | None = None) -> str:
     """Draw a pathway as a Mermaid state diagram; every title is escaped, so a pack cannot add to the drawing."""
     moves = tuple(_moves(pathway))
     lines = ["stateDiagram-v2", "    direction TB", f"    %% {_escaped(_heading(pathway))}"]
-    for name, state in pathway.states.items():
-        step = f"{state.step} - " if state.step else ""
-        lines.append(f'    state "{_escaped(step + state.title)}" as {_id(pathway, name)}')
     used = {name for move in moves for name in (move.source, *move.targets)} - set(pathway.states) - {BEGIN}
-    lines += [f'    state "{_escaped(_name(pathway, name))}" as {_id(pathway, name)}' for name in sorted(used)]
+    lines += [
+        f'    state "{_escaped(_name(pathway, name))}" as {_id(pathway, name)}'
+        for name in (*pathway.states, *sorted(used))
+    ]
     arrows: dict[tuple[str, str], list[str]] = {}
     for move in moves:
         for target in move.targets:
@@ -134,7 +134,7 @@ def _arrows(
             continue
         taken = standing is not None and move.id in standing.possible and _leaves(pathway, move, standing.state)
         lead = f"{edge}{'*' if taken else ' '} {_sign(pathway, move)} "
-        targets = ", ".join(_name(pathway, name) for name in move.targets)
+        targets = "; ".join(_name(pathway, name) for name in move.targets)
         yield from _wrapped(lead, f"{move.id} {move.title}: to {targets}", edge)
 
 
@@ -201,8 +201,8 @@ def _step(pathway: Pathway, name: str) -> int:
 def _name(pathway: Pathway, name: str) -> str:
     if name not in pathway.states:
         return GROUPS.get(name, RETURN)
-    state = pathway.states[name]
-    return f"{state.step} {_line(state.title)}" if state.step else _line(state.title)
+    state, title = pathway.states[name], _line(pathway.states[name].title)
+    return title if state.step is None or str(state.step) in title else f"{state.step} {title}"
 
 
 def _heading(pathway: Pathway) -> str:

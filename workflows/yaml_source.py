@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from workflows.places import Keys, Place, Places, found
 
 MOST_BYTES = 2 * 1024 * 1024
 DEEPEST = 40
+LONGEST_LINE = 64 * 1024  # the parser takes time by the square of some tokens
+MOST_FINDINGS = 1000
 
 # Line breaks that YAML 1.1 knew and editors do not show (0x85, 0x2028, 0x2029) would shift every line number.
 UNREADABLE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r(?!\n)")
@@ -78,7 +81,11 @@ def yaml_from(data: bytes, file: str) -> Source:
         before = data[data.rfind(b"\n", 0, error.start) + 1 : error.start].decode("utf-8-sig", "replace")
         message = f"byte 0x{data[error.start]:02x} is not UTF-8: save the file as UTF-8"
         return _nothing(file, "yaml-utf8", message, line, len(before) + 1)
-    if bad := [_unreadable(file, text, match) for match in UNREADABLE.finditer(text)]:
+    for number, row in enumerate(text.split("\n"), 1):
+        if len(row) > LONGEST_LINE:
+            message = f"this line is longer than {LONGEST_LINE} characters: break it"
+            return _nothing(file, "yaml-size", message, number, LONGEST_LINE + 1)
+    if bad := [_unreadable(file, text, match) for match in islice(UNREADABLE.finditer(text), MOST_FINDINGS)]:
         return Source(file=file, data={}, places=Places(), findings=tuple(bad), whole=False)
     reader = _Reader(file)
     reader.read(text)
@@ -139,6 +146,9 @@ class _Reader:
                 self.last = self._place(event)
                 if not self._take(event):
                     return
+                if len(self.findings) >= MOST_FINDINGS:
+                    self._find("yaml-too-many", f"the rest is not looked at after {MOST_FINDINGS} findings", self.last)
+                    return
             self.whole = True
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
@@ -158,7 +168,7 @@ class _Reader:
         elif isinstance(event, (MappingStartEvent, SequenceStartEvent)):
             return self._open(event)
         elif isinstance(event, AliasEvent):
-            self._find("yaml-alias", f"the alias *{event.anchor} is not read here: write the value out", self.last)
+            self._find("yaml-alias", f"the alias *{event.anchor[:60]} is not read here: write the value out", self.last)
             self._put(None, self.last)
         elif isinstance(event, ScalarEvent):
             self._refuse_properties(event)
@@ -252,9 +262,13 @@ class _Reader:
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
-            self._find("yaml-anchor", f"the anchor &{event.anchor} is not read here: write the value out", self.last)
+            self._find(
+                "yaml-anchor", f"the anchor &{event.anchor[:60]} is not read here: write the value out", self.last
+            )
         if event.ctag is not None:
-            self._find("yaml-tag", f"the tag {event.ctag} is not read here: put text in quotes instead", self.last)
+            self._find(
+                "yaml-tag", f"the tag {str(event.ctag)[:60]} is not read here: put text in quotes instead", self.last
+            )
 
     def _scalar(self, event: Any) -> Json:
         text: str = event.value

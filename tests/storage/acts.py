@@ -59,7 +59,9 @@ class Acts:
 
     def publish(self) -> None:
         """Publish the pack, so that episodes can run on it."""
-        self.keep(self.site_change(Kind.PUBLISH, Published(pathway="back", hash=SHA), packs=((SHA, PACK, "back", "1"),)))
+        self.keep(
+            self.site_change(Kind.PUBLISH, Published(pathway="back", hash=SHA), packs=((SHA, PACK, "back", "1"),))
+        )
 
     def keep(self, change: Change) -> int:
         """Apply one change and give its entry's index; raises why it was not kept."""
@@ -287,6 +289,17 @@ def a_message(episode: str, number: int = 1) -> Message:
     )
 
 
-def site_with(site: Site, **values: Json) -> Site:
-    """Give a site with other parameters, as an attacker would write it."""
-    return replace(site, parameters=values)
+def live(acts: Acts) -> None:
+    """Let a little of everything happen to two persons in three episodes."""
+    acts.publish()
+    acts.register("e1", "p1")
+    acts.register("e2", "p2")
+    acts.register("e3", "p1")
+    acts.visit("e1")
+    acts.keep(acts.moving("e1"))
+    acts.keep(acts.refusing("e1"))
+    acts.set_parameter("observe_min", 20)
+    acts.keep(acts.assigning("e2"))
+    acts.keep(acts.firing("e1"))
+    acts.keep(acts.refused_registration("e9", "p9"))
+    acts.keep(acts.visiting("e3", pain="4", key="k1"))

@@ -13,9 +13,9 @@ stateDiagram-v2
     direction TB
     %% A small pathway, version 1 (example)
     state "Intake" as intake
-    state "1 - Self-care" as self_care
-    state "2 - Therapy" as therapy
-    state "3 - Programme" as programme
+    state "1 Self-care" as self_care
+    state "2 Therapy" as therapy
+    state "3 Programme" as programme
     state "Maintenance" as maintenance
     state "On hold" as on_hold
     state "Done" as closed_done
@@ -58,7 +58,7 @@ BEGIN
 
 STEPS
   ○ 3 ╞══ Programme (programme)
-      │   ▼ T13 Step down: to 2 Therapy, 1 Self-care
+      │   ▼ T13 Step down: to 2 Therapy; 1 Self-care
   ● 2 ╞══ Therapy (therapy)
       │ * ▲ T9 Step up: to 3 Programme
       │   ↻ T12 Repeat: to 2 Therapy
@@ -203,4 +203,18 @@ def test_a_jump_over_a_step_is_a_step_up(pathway: Pathway) -> None:
     drawn = ladder(pathway.model_copy(update={"transitions": moves}))
 
     assert "      │   ▲ T10 Step up: to 3 Programme\n" in drawn
-    assert "      │   → T11 Step up: to 1 Self-care, 3 Programme\n" in drawn
+    assert "      │   → T11 Step up: to 1 Self-care; 3 Programme\n" in drawn
+
+
+def test_a_title_that_says_its_step_is_not_numbered_twice(pathway: Pathway) -> None:
+    """`Step 2, therapy` needs no 2 before it."""
+    states = {**pathway.states, "therapy": pathway.states["therapy"].model_copy(update={"title": "Step 2, therapy"})}
+    renamed = pathway.model_copy(update={"states": states})
+
+    assert "▲ T8 Step up: to Step 2, therapy\n" in ladder(renamed)
+    assert '    state "Step 2, therapy" as therapy\n' in mermaid(renamed)
+
+
+def test_a_pathway_whose_beginning_is_missing_is_still_drawn(pathway: Pathway) -> None:
+    """A pack that is not proved yet can be looked at; only its label has no place then."""
+    assert "note right of" not in mermaid(pathway.model_copy(update={"initial": "gone"}))

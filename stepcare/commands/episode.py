@@ -1,0 +1,124 @@
+"""`stepcare episode …`: what an episode is, may do next, and did."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stepcare.options import options_of
+
+app = typer.Typer(no_args_is_help=True, help="Open, read and move episodes of care.")
+
+Episode = Annotated[str, typer.Argument(metavar="EPISODE", help="The episode's reference.")]
+Answers = Annotated[list[str] | None, typer.Argument(metavar="[FIELD=VALUE]…", help="Answers of the form.")]
+Answered = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE|-", help="Answers as one JSON object, from a file or stdin.")
+]
+Happened = Annotated[
+    str | None, typer.Option(metavar="INSTANT", help="When it happened, with its offset; else now.")
+]
+Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key and wish are done once.")]
+
+
+@app.command("open")
+def open_(
+    context: typer.Context,
+    answers: Answers = None,
+    json: Answered = None,
+    patient: Annotated[str | None, typer.Option(metavar="REF", help="A person who is already known here.")] = None,
+    name: Annotated[str | None, typer.Option(help="A new person's name; it goes to the vault only.")] = None,
+    born: Annotated[str | None, typer.Option(metavar="DATE", help="Their date of birth.")] = None,
+    contact: Annotated[
+        list[str] | None, typer.Option(metavar="CHANNEL=ADDRESS", help="How to reach them (repeatable).")
+    ] = None,
+    language: Annotated[str, typer.Option(help="The language of messages to them.")] = "en",
+    team: Annotated[str | None, typer.Option(help="The care team that takes the episode on.")] = None,
+    occurred_at: Happened = None,
+    key: Key = None,
+) -> None:
+    """Open a new episode: `episode open --as ann --name "…" region=upper_back onset=2026-01-12`."""
+    from stepcare.desk.opening import Newcomer, open_episode
+
+    newcomer = Newcomer(patient=patient, name=name, born=born, contacts=tuple(contact or ()), language=language)
+    steer = {"team": team, "language": language, "occurred_at": occurred_at, "key": key}
+    open_episode(options_of(context), newcomer, tuple(answers or ()), json, steer)
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only of this care team.")] = None,
+    owner: Annotated[str | None, typer.Option(help="Only of this owner.")] = None,
+    patient: Annotated[str | None, typer.Option(metavar="REF", help="Only of this person.")] = None,
+    closed: Annotated[bool, typer.Option("--closed", help="Closed and voided ones too.")] = False,
+    names: Annotated[bool, typer.Option("--names", help="Add the persons' names from the vault.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 1000,
+) -> None:
+    """List episodes."""
+    from stepcare.desk.episodes import Listed, list_episodes
+
+    listed = Listed(state=state, team=team, owner=owner, person=patient, closed=closed, names=names, limit=limit)
+    list_episodes(options_of(context), listed)
+
+
+@app.command()
+def show(context: typer.Context, episode: Episode) -> None:
+    """Show where an episode stands: state, measures, treatments, flags, owed work, open requests."""
+    from stepcare.desk.episodes import show_episode
+
+    show_episode(options_of(context), episode)
+
+
+@app.command()
+def do(
+    context: typer.Context,
+    episode: Episode,
+    command: Annotated[str, typer.Argument(metavar="COMMAND", help="record, move, plan, start, stop, contact, …")],
+    answers: Answers = None,
+    json: Answered = None,
+    override: Annotated[
+        list[str] | None, typer.Option(metavar="RULE=REASON[:TEXT]", help="Pass a soft stop (repeatable).")
+    ] = None,
+    of: Annotated[str | None, typer.Option(metavar="ID", help="The request or plan it is about.")] = None,
+    occurred_at: Happened = None,
+    key: Key = None,
+    version: Annotated[
+        int | None, typer.Option(min=0, help="The episode's version you looked at; a newer one is a conflict.")
+    ] = None,
+) -> None:
+    """Give a command: `episode do e-… move --as ravi transition=step_up`; exit 4 when it is not carried out."""
+    from stepcare.desk.doing import Asked, do_command
+
+    asked = Asked(
+        episode=episode,
+        command=command,
+        pairs=tuple(answers or ()),
+        json=json,
+        overrides=tuple(override or ()),
+        of=of,
+        occurred_at=occurred_at,
+        key=key,
+        version=version,
+    )
+    do_command(options_of(context), asked)
+
+
+@app.command()
+def why(
+    context: typer.Context,
+    episode: Episode,
+    move: Annotated[str | None, typer.Option(metavar="NAME", help="Only this transition (name or number).")] = None,
+) -> None:
+    """Say what may happen next, and why not the rest: every transition from here, with each rule that closes it."""
+    from stepcare.desk.doing import say_why
+
+    say_why(options_of(context), episode, move)
+
+
+@app.command()
+def timeline(context: typer.Context, episode: Episode) -> None:
+    """Tell what happened, with both times: when it happened and when it was recorded."""
+    from stepcare.desk.episodes import show_timeline
+
+    show_timeline(options_of(context), episode)

@@ -1,0 +1,191 @@
+"""Giving one command to an episode, and saying what may be given next."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+from engine.audit import instant
+from engine.compiled import Compiled
+from engine.errors import InvalidInput, NotFound
+from engine.forms import near
+from engine.model import Command, Episode, Json, Kind, Outcome
+from engine.pathway import FormField, Pathway
+from engine.service import Answer
+from stepcare.answers import answer_json, option_json
+from stepcare.desk.opened import Desk, actor_of, opened, os_user
+from stepcare.options import Options
+from stepcare.render import emit_thing, note
+from stepcare.tell import decision_lines, option_lines
+from stepcare.typed import MOST_BYTES, checked, moment_from, override_from, values_from_json, values_from_pairs
+from storage.vault import check_ref
+
+EXITS = {Outcome.ACCEPTED: 0, Outcome.REFUSED: 4, Outcome.NEEDS_SIGN_OFF: 4, Outcome.INVALID: 2}
+ELSEWHERE = {
+    Kind.REGISTER: "open one with `stepcare episode open`",
+    Kind.PUBLISH: "publish with `stepcare pathway publish`",
+    Kind.SET_PARAMETER: "set one with `stepcare pathway set`",
+    Kind.FIRE: "timers are the worker's",
+}
+COMMANDS = tuple(kind.value for kind in Kind if kind not in ELSEWHERE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was typed for `episode do`."""
+
+    episode: str
+    command: str
+    pairs: tuple[str, ...] = ()
+    json: Path | None = None
+    overrides: tuple[str, ...] = ()
+    of: str | None = None
+    occurred_at: str | None = None
+    key: str | None = None
+    version: int | None = None
+
+
+def do_command(options: Options, asked: Asked) -> None:
+    """Give a command, show the decision, exit by its outcome."""
+    kind = _kind(asked.command)
+    with opened(options) as desk:
+        actor = actor_of(desk)
+        episode = find_episode(desk, asked.episode)
+        compiled = desk.app.engine.compiled(episode.pathway)
+        command = Command(
+            id=desk.app.make_id(),
+            kind=kind,
+            actor=actor,
+            episode=episode.id,
+            values=typed_values(asked.pairs, asked.json, compiled.pathway, kind),
+            occurred_at=moment_from(asked.occurred_at),
+            overrides=tuple(override_from(one) for one in asked.overrides),
+            of=asked.of,
+            key=asked.key,
+            version=asked.version,
+            via=f"cli:{os_user()}",
+        )
+        engine = desk.app.engine
+        answer = engine.preview(checked(command)) if options.dry_run else engine.handle(checked(command))
+        show_answer(options, answer, compiled)
+
+
+def show_answer(options: Options, answer: Answer, compiled: Compiled) -> None:
+    """Write an answer, and exit unless it was accepted."""
+    row = answer_json(answer)
+    emit_thing(
+        options.output,
+        row,
+        lambda: (*decision_lines(row, citations_of(compiled.pathway)), *_ways(answer, compiled)),
+    )
+    if options.dry_run:
+        note("Dry run: nothing was kept.")
+    code = EXITS[answer.decision.outcome]
+    if code:
+        raise typer.Exit(code)
+
+
+def _ways(answer: Answer, compiled: Compiled) -> Iterator[Text]:
+    """Say how a soft stop is passed: with which coded reasons."""
+    if answer.decision.outcome is not Outcome.REFUSED:
+        return
+    soft = {rule.id for rule in answer.decision.rules if rule.level == "SS" and not rule.satisfied}
+    for rule in compiled.pathway.rules:
+        if rule.id in soft:
+            reasons = rule.reasons or tuple(compiled.pathway.override_reasons)
+            yield Text(f"  {rule.id} can be passed: --override {rule.id}=REASON, one of {', '.join(reasons)}")
+
+
+def citations_of(pathway: Pathway) -> dict[str, str]:
+    """Give every source's citation."""
+    return {name: source.citation for name, source in pathway.sources.items()}
+
+
+def find_episode(desk: Desk, typed: str) -> Episode:
+    """Give an episode by its reference, however it was typed."""
+    try:
+        return desk.app.store.episode(typed)
+    except NotFound:
+        if typed.lower().startswith("e-"):
+            return desk.app.store.episode(check_ref(typed))
+        raise
+
+
+def _kind(typed: str) -> Kind:
+    if typed not in {kind.value for kind in Kind}:
+        raise InvalidInput(f"There is no command {typed[:60]!r}. {near(typed, COMMANDS)}")
+    kind = Kind(typed)
+    if kind in ELSEWHERE:
+        raise InvalidInput(f"{kind} is not given to an episode: {ELSEWHERE[kind]}.")
+    return kind
+
+
+# --- answers ------------------------------------------------------------------------------------------------------
+
+
+def typed_values(pairs: tuple[str, ...], json: Path | None, pathway: Pathway, kind: Kind) -> dict[str, Json]:
+    """Read the answers, from words or from JSON; never from both, because one would silently win."""
+    if json is None:
+        return values_from_pairs(pairs, fields_for(pathway, kind, pairs))
+    if pairs:
+        raise InvalidInput("Answers come either as field=value or by --json: keep one of them.")
+    if str(json) == "-":
+        return values_from_json(sys.stdin.buffer.read(MOST_BYTES + 1), "stdin")
+    with json.open("rb") as stream:
+        return values_from_json(stream.read(MOST_BYTES + 1), str(json))
+
+
+def fields_for(pathway: Pathway, kind: Kind, pairs: tuple[str, ...]) -> Mapping[str, FormField]:
+    """Give the fields these answers may belong to, so that words are read as what is asked."""
+    said = dict(pair.partition("=")[::2] for pair in pairs)
+    names = {
+        Kind.REGISTER: ("registration",),
+        Kind.CONTACT: ("contact",),
+        Kind.STOP: ("stop",),
+        Kind.RECORD: (said.get("form", ""),),
+        Kind.CORRECT: tuple(pathway.forms),
+    }.get(kind, ())
+    treatment = pathway.treatments.get(said.get("form", ""))
+    if kind in (Kind.PLAN, Kind.START) and treatment is not None:
+        names = (treatment.form,)
+    if kind is Kind.MOVE:
+        wanted = said.get("transition", "")
+        names = tuple(one.form for key, one in pathway.transitions.items() if wanted in (key, one.name) and one.form)
+    found: dict[str, FormField] = {}
+    for name in names:
+        if name in pathway.forms:
+            found |= pathway.forms[name].fields
+    return found
+
+
+# --- what next ----------------------------------------------------------------------------------------------------
+
+
+def say_why(options: Options, typed: str, move: str | None) -> None:
+    """Say of every transition from here whether it is open to this actor, and what closes it."""
+    with opened(options) as desk:
+        actor = actor_of(desk)
+        episode = find_episode(desk, typed)
+        pathway = desk.app.engine.compiled(episode.pathway).pathway
+        citations, at = citations_of(pathway), instant(desk.app.clock())
+        found = [option_json(one, citations) for one in desk.app.engine.options(episode.id, actor)]
+        if move is not None:
+            known = {str(one[key]) for one in found for key in ("transition", "name")}
+            found = [one for one in found if move in (one["transition"], one["name"])]
+            if not found:
+                raise InvalidInput(f"From {episode.state} there is no move {move[:60]!r}. {near(move, tuple(known))}")
+        row: dict[str, Json] = {
+            "episode": episode.id,
+            "state": episode.state,
+            "at": at,
+            "by": actor.id,
+            "role": actor.role.value,
+            "options": list[Json](found),
+        }
+        title = pathway.states[episode.state].title
+        head = Text(f"{episode.id} is in {title} ({episode.state}), version {episode.version}; for {actor.role}:")
+        tail = "Nothing leads on from here." if not found else ""
+        emit_thing(options.output, row, lambda: (head, *option_lines(found, citations, at), *([tail] if tail else [])))

@@ -1,0 +1,115 @@
+"""Opening the database a command is about, and finding out as whom it is given."""
+
+import os
+import pwd
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from engine.access import READS, may_read
+from engine.errors import InvalidInput, Refused
+from engine.model import Actor, Role
+from stepcare.app import App, open_app, wall_clock
+from stepcare.log import configure_log
+from stepcare.options import Options
+from stepcare.settings import Settings, read_settings
+from storage.staff import Colleague, Staff
+
+ALL_TEAMS = (Role.AUDITOR, Role.SERVICE)  # they see every episode; everybody else sees those of their care teams
+SAY_WHO = "Say who asks: --as ACTOR, or STEPCARE_ACTOR; `stepcare user add` adds one."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """An open database, with the settings and options it was opened by."""
+
+    app: App
+    options: Options
+    settings: Settings
+
+    @property
+    def staff(self) -> Staff:
+        """Who may act here."""
+        return Staff(self.app.database)
+
+
+def settings_of(options: Options) -> Settings:
+    """Read the settings under the global options, and send the log to stderr."""
+    settings = read_settings(os.environ, options.data)
+    configure_log(settings.log_level, settings.log_format, wall_clock)
+    return settings
+
+
+@contextmanager
+def opened(options: Options) -> Generator[Desk, None, None]:
+    """Open the database the options name; it is closed at the end."""
+    settings = settings_of(options)
+    with open_app(settings.database) as app:
+        yield Desk(app=app, options=options, settings=settings)
+
+
+def actor_of(desk: Desk) -> Actor:
+    """Give who acts; one who holds several roles says as which (`ann:lead`), because each command has one."""
+    said = desk.options.actor or desk.settings.actor
+    if not said:
+        raise InvalidInput(SAY_WHO)
+    colleague, role = _colleague(desk, said)
+    if role is None and len(colleague.roles) > 1:
+        ways = " or ".join(f"--as {colleague.id}:{one}" for one in colleague.roles)
+        raise InvalidInput(f"{colleague.id} holds several roles and acts in one at a time: say {ways}.")
+    return _as(colleague, role or colleague.roles[0])
+
+
+def reader_of(desk: Desk, what: str) -> Actor | None:
+    """Give who reads, None where nobody said; raises Refused for a role that may not read this kind of thing.
+
+    Whoever can open the directory and its key can read it in any case, so a name is not demanded; where one is
+    given, it is held to its roles and care teams.
+    """
+    said = desk.options.actor or desk.settings.actor
+    if not said:
+        return None
+    colleague, role = _colleague(desk, said)
+    for one in colleague.roles if role is None else (role,):
+        actor = _as(colleague, one)
+        if may_read(actor, what):
+            return actor
+    allowed = ", ".join(sorted(READS.get(what, ())))
+    raise Refused(f"{said} may not read {what}: ask one of {allowed}.")
+
+
+def teams_of(actor: Actor | None, team: str | None) -> frozenset[str] | None:
+    """Give the care teams a list shows: the one asked for, of those the reader belongs to; None: all."""
+    if actor is None or actor.role in ALL_TEAMS:
+        return None if team is None else frozenset({team})
+    return actor.teams if team is None else actor.teams & {team}
+
+
+def require_seen(actor: Actor | None, episode: str, team: str) -> None:
+    """Refuse to show an episode of another care team."""
+    if actor is not None and actor.role not in ALL_TEAMS and team not in actor.teams:
+        raise Refused(f"{actor.id} is not in care team {team!r} of episode {episode}: ask its lead to add you.")
+
+
+def os_user() -> str:
+    """Give the operating-system user behind the command, whatever the environment says."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"uid {number}"
+
+
+def _colleague(desk: Desk, said: str) -> tuple[Colleague, Role | None]:
+    name, _, role = said.partition(":")
+    colleague = desk.staff.find(name)
+    if not role:
+        return colleague, None
+    held = {one.value: one for one in colleague.roles}
+    if role not in held:
+        raise Refused(f"{name} does not act as {role}: {name} is {', '.join(held)}.")
+    return colleague, held[role]
+
+
+def _as(colleague: Colleague, role: Role) -> Actor:
+    return Actor(id=colleague.id, role=role, teams=frozenset(colleague.teams))
