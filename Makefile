@@ -33,7 +33,7 @@ check: setup             ## lint, format, types, import contracts
 	$(BIN)/lint-imports --no-logo
 
 bench: setup             ## measure on this machine; the figures go to docs/performance.md
-	$(BIN)/python tests/bench.py
+	$(BIN)/python -m tests.bench
 
 test-long: setup         ## the tests that take minutes
 	$(BIN)/pytest -n auto -m long

@@ -11,7 +11,6 @@ from datetime import datetime
 from engine.access import why_not
 from engine.codec import digest_of, to_json
 from engine.compiled import Compiled
-from engine.derive import overdue
 from engine.effects import events_of
 from engine.fire import fire
 from engine.fold import fold
@@ -29,13 +28,12 @@ from engine.model import (
     Role,
     RuleResult,
 )
+from engine.picture import broken_invariants, picture
 from engine.plan import plan
-from engine.rules import ask_rules
 from engine.time import duration_from, local_day
 from engine.view import Pending, View
 from engine.weigh import Weighed, approvers_of, denial, weigh
 
-PICTURE = ("chronicity", "response", "function_change", "stay.day", "flags.open")
 SIGN_OFF_WITHIN = "sign_off_within"  # the pack's parameter; three days where a pack has none
 THREE_DAYS = "PT72H"
 RECOMMENDATION = "recommendation"
@@ -116,17 +114,6 @@ def _recommended(weighed: Weighed) -> str | None:
     if not asked or not view.episode.version or RECOMMENDATION not in view.compiled.tables:
         return None
     return view.answer(RECOMMENDATION)
-
-
-def broken_invariants(view: View) -> tuple[RuleResult, ...]:
-    """Give the tracks' rules that do not hold in this picture: shown and logged with what led there, never a stop."""
-    asked = ask_rules(view, ("invariant",), {})
-    return tuple(replace(rule, level=Level.INFO) for rule in asked if not rule.satisfied)
-
-
-def picture(view: View) -> dict[str, Json]:
-    """Give the derived picture of an episode, as lists, pages and decisions show it."""
-    return {**view.picture(PICTURE), "overdue": overdue(view.episode, view.now)}
 
 
 # --- a second person's yes ----------------------------------------------------------------------------------------

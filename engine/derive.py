@@ -50,37 +50,10 @@ def _region(view: View) -> str | None:
     return str(record.values.get("region")) if record else None
 
 
-def paused_days(view: View, since: date, until: date) -> int:
-    """Count the days between two days that were spent in states whose days do not count."""
-    total = 0
-    for stay in view.episode.stays:
-        if not view.compiled.pathway.states[stay.state].paused:
-            continue
-        start = max(view.local(stay.since), since)
-        end = min(view.local(stay.until), until) if stay.until else until
-        total += max((end - start).days, 0)
-    return total
-
-
-def clock(view: View) -> date:
-    """Give the day the stay's windows count from: the stated start of therapy, else the day of entry."""
-    if view.root < 0:
-        return view.day
-    stay = view.episode.stays[view.root]
-    stated = view.values(stay.record).get("therapy_start")
-    return date.fromisoformat(stated) if isinstance(stated, str) else stay.clock
-
-
-def stay_day(view: View) -> int:
-    """Count the days since the stay's clock; days on hold or in evaluation do not count."""
-    start = clock(view)
-    return (view.day - start).days - paused_days(view, start, view.day)
-
-
 def stay_days(view: View) -> int:
     """Count the days in this state, pauses not counted."""
     start = since(view)
-    return max((view.day - start).days - paused_days(view, start, view.day), 0)
+    return max((view.day - start).days - view.paused_days(start, view.day), 0)
 
 
 def since(view: View) -> date:
@@ -339,10 +312,10 @@ RESOLVERS: Mapping[str, Callable[[View], Value | None]] = {
     "agrees": agrees,
     "same_scale": same_scale,
     "treatments": treatments,
-    "stay.day": stay_day,
+    "stay.day": lambda view: view.stay_day(view.day),
     "stay.days": stay_days,
     "stay.since": since,
-    "stay.clock": clock,
+    "stay.clock": lambda view: view.clock(),
     "flags.open": flags,
     "flags.urgent": lambda view: flags(view, "urgent", "emergency"),
     "flags.emergency": emergencies,

@@ -14,6 +14,7 @@ from engine.fold import fold
 from engine.ladder import instant_of, position_of, rung_of
 from engine.model import Command, Decision, DueItem, Episode, Event, Json, Message, Outcome, Put, Timer
 from engine.pathway import DuePolicy, Rung
+from engine.picture import broken_invariants, picture
 from engine.plan import plan
 from engine.time import after, local_day
 from engine.view import Pending, View
@@ -43,7 +44,7 @@ def fire(compiled: Compiled, episode: Episode, command: Command, now: datetime) 
     state = "expired" if expired else "fired"
     events: list[Event] = [Put(item=replace(timer, state=state))]
     passed = replace(item, fired=position_of(timer) + 1, snoozed_until=None)
-    events += () if expired else _rung_events(view, policy, rung, passed, timer)
+    events += () if expired else _rung_events(view, rung, passed, timer)
     if not any(
         isinstance(event, Put) and isinstance(event.item, DueItem) and event.item.id == item.id for event in events
     ):
@@ -76,9 +77,11 @@ def _decided(  # noqa: PLR0913 - the decision's own parts
     taken: str,
     problem: str = "",
 ) -> Decision:
+    view = View(compiled, fold(episode, events, episode.version + 1), Pending(), now, local_day(now, episode.zone))
     if events:
-        view = View(compiled, fold(episode, events, episode.version + 1), Pending(), now, local_day(now, episode.zone))
         events = (*events, *plan(view, view, (), command.id))
+    # Time alone can break a track's rule (a course turns chronic, a pause ends): what no longer holds is shown here.
+    alerts = broken_invariants(view)
     return Decision(
         outcome=Outcome.INVALID if problem else Outcome.ACCEPTED,
         command=command,
@@ -87,16 +90,17 @@ def _decided(  # noqa: PLR0913 - the decision's own parts
         parameters=compiled.parameters_hash,
         state_before=episode.state,
         state=episode.state,
+        rules=alerts,
+        prompts=tuple(rule.id for rule in alerts),
         events=events,
         taken=taken,
         problem=problem,
+        derived=picture(view),
     )
 
 
-def _rung_events(view: View, policy: DuePolicy, rung: Rung, item: DueItem, timer: Timer) -> Iterator[Event]:
-    done = policy.each == "crossing"
-    item = replace(item, rung=item.rung + (rung.kind == "escalate"), status="done" if done else item.status)
-    yield Put(item=item)
+def _rung_events(view: View, rung: Rung, item: DueItem, timer: Timer) -> Iterator[Event]:
+    yield Put(item=replace(item, rung=item.rung + (rung.kind == "escalate")))
     if rung.kind == "propose" and rung.proposes:
         yield from _proposal(view, rung.proposes, item)
     if rung.template and not (rung.to == "patient" and _opted_out(view)):

@@ -31,6 +31,7 @@ ITEM: Mapping[str, Type] = {
     "by": TEXT,
     "occurred_on": DAY,
     "days_ago": Type(kind="number", whole=True, known=True),
+    "day": Type(kind="number", whole=True, known=True),
     "this_stay": BOOL,
     "this_episode": BOOL,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from engine.compiled import CompiledDue
-from engine.derive import chronicity, clock, onset, paused_days
+from engine.derive import chronicity, onset
 from engine.ladder import armed, next_timer
 from engine.model import DueItem, Episode, Event, Flag, Put, Record, Timer
 from engine.time import after, is_calendar, local_day, start_of
@@ -19,14 +19,16 @@ from engine.view import View
 OPEN = ("open", "on_hold")
 # What these policies rest on goes on, so their `when` is asked again at every commit; a record is asked once, when
 # it is made, because its condition speaks of that record.
-LASTING = ("stay", "hold", "treatment", "crossing", "flag", "deviation", "reason_owed", "proposal")
+LASTING = ("stay", "hold", "treatment", "flag", "deviation", "reason_owed", "proposal")
+BEFORE = {"subacute": ("acute",), "chronic": ("acute", "subacute")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """One item that should be there: its occurrence, its anchor, and a title of its own where it has one.
 
-    `due_on`: a day stated by the record itself. `fresh`: what it is about came with this very command.
+    `due_on`: a day stated by the record itself. `fresh`: what it is about came with this very command, or is still
+    to come. `kept`: the anchor is the item's own already, pauses counted.
     """
 
     occurrence: str
@@ -34,6 +36,7 @@ class Wanted:
     title: str = ""
     due_on: date | None = None
     fresh: bool = False
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +110,7 @@ def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, r
     fresh = old is None or replan
     opens_after = _offset(view, policy.opens) if fresh or old is None else old.opens_after
     due_after = _due_offset(view, policy.due) if fresh or old is None else old.due_after
-    shift = _pause_shift(view, want.anchor) if policy.pauses else 0
+    shift = _pause_shift(view, want.anchor) if policy.pauses and not want.kept else 0
     anchor = start_of(local_day(want.anchor, zone) + timedelta(days=shift), zone) if policy.calendar else want.anchor
     due_at, due_on = _due(anchor, due_after, zone, want.due_on)
     still = policy.pauses and view.compiled.pathway.states[view.episode.state].paused
@@ -173,7 +176,7 @@ def _due(anchor: datetime, offset: str, zone: str, stated: date | None) -> tuple
 
 
 def _pause_shift(view: View, anchor: datetime) -> int:
-    return paused_days(view, view.local(anchor), view.local(view.now))
+    return view.paused_days(view.local(anchor), view.local(view.now))
 
 
 def _timers(view: View, items: Sequence[DueItem], changed: set[str]) -> Iterator[Put]:
@@ -216,7 +219,7 @@ def _anchored(view: View, due: CompiledDue, occurrence: str, since: datetime, re
     """Anchor an item on the stay's clock, the instant itself, or a day the record states."""
     anchor, zone = since, view.episode.zone
     if due.policy.anchor == "clock":
-        anchor = start_of(clock(view), zone)
+        anchor = start_of(view.clock(), zone)
     elif due.policy.anchor != "since":
         stated = _date_of(view, record, due.policy.anchor.rpartition(".")[2])
         anchor = start_of(stated, zone) if stated else since
@@ -244,18 +247,26 @@ def _each_stay(view: View, due: CompiledDue) -> Iterator[Wanted]:
 
 
 def _stay_items(view: View, due: CompiledDue, root: int, since: datetime) -> Iterator[Wanted]:
-    """One item a stay; where the policy repeats, the next one begins when the last was done."""
-    stay = view.episode.stays[root]
-    record = view.standing(stay.record) if stay.record else None
-    first = _anchored(view, due, f"s{root}", since, record)
-    yield first
-    if not due.policy.repeats:
-        return
-    done = [item for item in view.episode.due_items if item.kind == due.name and item.status == "done"]
-    mine = [item for item in done if item.occurrence.partition(".")[0] == f"s{root}"]
-    for number in range(1, len(mine) + 1):
-        by = view.by_id.get(mine[number - 1].closed_by or "")
-        yield Wanted(occurrence=f"s{root}.{number}", anchor=by.occurred_at if by else since)
+    """One item a stay; where the policy repeats, the next one begins when the last was ended.
+
+    Where it rests on a condition, its window counts from the commit that made the condition true.
+    """
+    mine = [item for item in view.episode.due_items if item.kind == due.name and _of_root(item, root)]
+    ended = [item for item in mine if item.status not in OPEN] if due.policy.repeats else []
+    occurrence = f"s{root}.{len(ended)}" if ended else f"s{root}"
+    here = next((item for item in mine if item.occurrence == occurrence), None)
+    if due.when is not None:
+        yield Wanted(occurrence=occurrence, anchor=here.anchor if here else view.now, kept=here is not None)
+    elif ended:
+        by = view.by_id.get(ended[-1].closed_by or "")
+        yield Wanted(occurrence=occurrence, anchor=by.occurred_at if by else since)
+    else:
+        stay = view.episode.stays[root]
+        yield _anchored(view, due, occurrence, since, view.standing(stay.record) if stay.record else None)
+
+
+def _of_root(item: DueItem, root: int) -> bool:
+    return item.occurrence.partition(".")[0] == f"s{root}"
 
 
 def _each_treatment(view: View, due: CompiledDue) -> Iterator[Wanted]:
@@ -298,7 +309,7 @@ def _first_id(view: View, record: Record) -> str:
 
 
 def _each_crossing(view: View, _: CompiledDue) -> Iterator[Wanted]:
-    """The day the class changes, from onset; no crossing where onset is unknown or the episode is over."""
+    """The day the class changes, from onset: armed beforehand, and owed until somebody has looked at it."""
     began = onset(view)
     if began is None or _is_closed(view.episode, view):
         return
@@ -306,8 +317,9 @@ def _each_crossing(view: View, _: CompiledDue) -> Iterator[Wanted]:
     now = chronicity(view)
     for name, to in ((borders.subacute_from, "subacute"), (borders.chronic_from, "chronic")):
         days = view.number(name)
-        if days is not None and now not in ("chronic", to):
-            yield Wanted(occurrence=to, anchor=start_of(began + timedelta(days=int(days)), view.episode.zone))
+        if days is not None and now in (*BEFORE[to], to):
+            anchor = start_of(began + timedelta(days=int(days)), view.episode.zone)
+            yield Wanted(occurrence=to, anchor=anchor, fresh=now != to)
 
 
 def _is_closed(episode: Episode, view: View) -> bool:

@@ -184,6 +184,7 @@ class View:
                     "by": record.by,
                     "occurred_on": on,
                     "days_ago": (self.day - on).days,
+                    "day": self.stay_day(on),
                     "this_stay": here and self.in_stay(record),
                     "this_episode": here,
                 }
@@ -209,6 +210,32 @@ class View:
         """Give the standing values of a record; empty when there is none."""
         found = self.standing(record) if record else None
         return found.values if found is not None else {}
+
+    # --- days of the stay -------------------------------------------------------------------------------------
+
+    def clock(self) -> date:
+        """Give the day the stay's windows count from: the stated start of therapy, else the day of entry."""
+        if self.root < 0:
+            return self.day
+        stay = self.episode.stays[self.root]
+        stated = self.values(stay.record).get("therapy_start")
+        return date.fromisoformat(stated) if isinstance(stated, str) else stay.clock
+
+    def paused_days(self, since: date, until: date) -> int:
+        """Count the days between two days that were spent in states whose days do not count."""
+        total = 0
+        for stay in self.episode.stays:
+            if not self.compiled.pathway.states[stay.state].paused:
+                continue
+            start = max(self.local(stay.since), since)
+            end = min(self.local(stay.until), until) if stay.until else until
+            total += max((end - start).days, 0)
+        return total
+
+    def stay_day(self, on: date) -> int:
+        """Count the days from the stay's clock to a day; days on hold or in evaluation do not count."""
+        start = self.clock()
+        return (on - start).days - self.paused_days(start, on)
 
     # --- the rest ---------------------------------------------------------------------------------------------
 

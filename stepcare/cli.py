@@ -61,7 +61,7 @@ app = typer.Typer(
     help="Stepped care of mid and upper back pain: episodes decided by rules that explain themselves.",
 )
 app.command("play")(play.play)
-app.command("demo", context_settings=demo.SETTINGS)(demo.demo)
+app.command("demo")(demo.demo)
 app.command("migrate")(install.migrate)
 app.add_typer(pathway.app, name="pathway")
 app.add_typer(episode.app, name="episode")

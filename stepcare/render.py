@@ -53,7 +53,7 @@ def emit_rows(output: Output, rows: Sequence[Row], columns: Sequence[Column], em
         note(empty)
 
 
-def emit_thing(output: Output, row: Row, lines: Callable[[], Iterable[Text | str]]) -> None:
+def emit_thing(output: Output, row: Row, lines: Callable[[], Iterable[Text | str | Table]]) -> None:
     """Write one thing; `lines` say it to people."""
     if output is Output.JSON:
         _write(json_text(row))

@@ -1,6 +1,7 @@
 """The rows beside the log, held against what the folded log says they must be."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 
 from engine.audit import canonical
@@ -54,16 +55,25 @@ def _hashed(connection: Connection, walk: Walk, table: str, named: Mapping[str, 
         here.add(row["sha256"])
         if hashlib.sha256(row["bytes"]).hexdigest() != row["sha256"]:
             walk.fault(named.get(row["sha256"]), table, f"{row['sha256']} has other bytes than its name says.")
+        elif table == "pack" and _named(row["bytes"]) != (row["pathway_id"], row["label"]):
+            walk.fault(named.get(row["sha256"]), table, f"{row['sha256']} is listed under another id or version.")
     for sha, idx in named.items():
         if sha not in here:
             walk.fault(idx, table, f"{sha}, which it was decided under, is missing.")
 
 
+def _named(data: bytes) -> tuple[object, object]:
+    pack = json.loads(data)
+    return pack.get("id"), pack.get("version")
+
+
 def _keys(connection: Connection, walk: Walk) -> None:
+    used = {(actor, key): idx for actor, key, idx in walk.folded.keys.values() if key is not None}
     for row in _select(connection, "idempotency"):
         actor, key, idx = walk.folded.keys.get(row["entry"], (None, None, None))
-        if (actor, key) != (row["actor"], row["key"]):
-            walk.fault(idx, "idempotency", f"Key {row['key']!r} of {row['actor']} stands for an entry without it.")
+        if (actor, key) != (row["actor"], row["key"]) and row["entry"] not in walk.folded.unread:
+            named = used.get((row["actor"], row["key"]), idx)
+            walk.fault(named, "idempotency", f"Key {row['key']!r} of {row['actor']} stands for an entry without it.")
 
 
 def _laid_out(connection: Connection, walk: Walk) -> None:
@@ -115,12 +125,12 @@ def _same(
     for key in _sorted(here.keys() | wanted.keys()):
         row, due = here.get(key), wanted.get(key)
         if row is None:
-            walk.fault(idx[key], table, f"Row {key} is missing.")
+            walk.fault(idx.get(key), table, f"Row {key} is missing.")
         elif due is None:
-            walk.fault(idx[key], table, f"Row {key} follows from no entry.")
+            walk.fault(idx.get(key), table, f"Row {key} follows from no entry.")
         elif row != due:
             other = sorted(name for name in due if row[name] != due[name])
-            walk.fault(idx[key], table, f"Row {key} is not what the log says in {', '.join(other)}.")
+            walk.fault(idx.get(key), table, f"Row {key} is not what the log says in {', '.join(other)}.")
 
 
 def _sorted(keys: Iterable[Key]) -> list[Key]:

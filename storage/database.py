@@ -111,8 +111,12 @@ def connect(path: Path) -> Connection:
         check_same_thread=False,
         cached_statements=256,
     )
-    for pragma in CONNECTING:
-        connection.execute(pragma)
+    try:
+        for pragma in CONNECTING:
+            connection.execute(pragma)
+    except DriverError:
+        connection.close()
+        raise
     return connection  # type: ignore[no-any-return]  # the driver is one of two modules
 
 
@@ -222,13 +226,12 @@ class Database:
 def _existing(files: Files) -> Connection:
     if not files.database.is_file():
         raise NotFound(what="database", name=str(files.database), remedy="run `stepcare migrate` to make one")
-    connection = connect(files.database)
     try:
-        connection.execute("PRAGMA schema_version").fetchone()
-    except driver.DatabaseError:
-        connection.close()
-        raise Unverifiable(f"{files.database} is not a database: name the directory that holds yours.") from None
-    return connection
+        return connect(files.database)
+    except driver.DatabaseError as error:
+        raise Unverifiable(
+            f"{files.database} cannot be opened ({error}): name the directory that holds your database."
+        ) from None
 
 
 def _require_current(connection: Connection, files: Files) -> None:

@@ -61,16 +61,16 @@ def verify_log(database: Database, opener: Opener | None, progress: Progress | N
     `progress` is told (entries done, entries there) after every few hundred.
     """
     walk = Walk(opener, Site(zone=database.zone))
-    with database.reading() as connection:
-        try:
-            _read(connection, walk, progress)
+    try:
+        with database.reading() as connection:
+            _read(connection, database, walk, progress)
             compare_rows(connection, database, walk)
-        except DriverError as error:
-            walk.fault(None, "file", f"The database file cannot be read to its end ({error}): restore a backup.")
+    except DriverError as error:
+        walk.fault(None, "file", f"The database file cannot be read to its end ({error}): restore a backup.")
     return _report(walk, opener)
 
 
-def _read(connection: Connection, walk: Walk, progress: Progress | None) -> None:
+def _read(connection: Connection, database: Database, walk: Walk, progress: Progress | None) -> None:
     (total,) = connection.execute(sql.ENTRY_COUNT).fetchone()
     done = 0
     for stored in _entries(connection):
@@ -82,6 +82,9 @@ def _read(connection: Connection, walk: Walk, progress: Progress | None) -> None
         progress(done, total)
     head = connection.execute(sql.HEAD_NOW).fetchone()
     walk.head(*(head or (0, 0, b"")))
+    belongs = connection.execute("SELECT origin, vault FROM audit_head, meta").fetchone()
+    if belongs != (database.origin, database.vault.id):
+        walk.fault(None, "origin", f"It says {belongs} of its origin and vault; it was opened as {database.origin}.")
 
 
 def _entries(connection: Connection) -> Iterator[StoredEntry]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from engine.audit import Envelope, check_chain, check_envelope
-from engine.errors import StepcareError, Unverifiable, VerificationFailed
+from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFailed
 from engine.fold import fold, fold_person, fold_site
 from engine.merkle import Frontier, leaf_hash
 from engine.model import Episode, Event, Json, Person, Site
@@ -38,7 +38,8 @@ class Folded:
 
     `rows` are the episodes' list rows; `put` tells which entry last put a due item, timer or message down, and
     `last` which was an episode's, a person's (by reference) or the site's (None) last entry. `broken` are the
-    chains and persons that could not be followed to the end: their rows are not compared.
+    chains and persons that could not be followed to the end: their rows are not compared. `unread` are the ids of
+    entries that could not be read, `keys` says who used which key for the others.
     """
 
     site: Site
@@ -49,6 +50,7 @@ class Folded:
     last: dict[str | None, int] = field(default_factory=dict)
     broken: set[str | None] = field(default_factory=set)
     keys: dict[str, tuple[str, str | None, int]] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
     pathways: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
 
@@ -79,7 +81,9 @@ class Walk:
 
     def fault(self, idx: int | None, what: str, error: object) -> None:
         """Note a finding."""
-        self.faults.append(Fault(idx=idx, what=what, reason=str(error), lost=isinstance(error, Unverifiable)))
+        # A key that is not in the vault makes a thing unreadable, not false.
+        lost = isinstance(error, Unverifiable | NotFound)
+        self.faults.append(Fault(idx=idx, what=what, reason=str(error), lost=lost))
 
     def entry(self, stored: StoredEntry) -> None:
         """Check the next entry, and fold it."""
@@ -93,7 +97,9 @@ class Walk:
             envelope = check_envelope(stored.entry)
         except StepcareError as error:
             self.fault(stored.idx, "entry", error)
-            self.folded.broken.add(stored.ep)
+            self.folded.broken |= {stored.ep, stored.person_ref}
+            self.folded.unread.add(stored.id)
+            self._chains[stored.ep] = (stored.epn, leaf.hex())
             return
         said = (envelope.index, envelope.id, envelope.episode, envelope.episode_index)
         if said != (stored.idx, stored.id, stored.ep, stored.epn):
@@ -130,6 +136,7 @@ class Walk:
             self.folded.broken |= {stored.ep, stored.person_ref}
             return
         try:
+            self._require_same_person(stored)
             sections = self._opener(stored, envelope.commitments)
             self._agree(stored, envelope, sections)
             self.opened += 1
@@ -139,6 +146,11 @@ class Walk:
             said = error if isinstance(error, StepcareError) else f"It does not follow from those before ({error!r})."
             self.fault(stored.idx, "sealed", said)
             self.folded.broken |= {stored.ep, stored.person_ref}
+
+    def _require_same_person(self, stored: StoredEntry) -> None:
+        known = self.folded.episodes.get(stored.ep or "")
+        if known is not None and known.person.id != stored.person_ref:
+            raise VerificationFailed(f"Its sealed part names {stored.person_ref}, the episode is of {known.person.id}.")
 
     def _agree(self, stored: StoredEntry, envelope: Envelope, sections: Sections) -> None:
         """Hold what is sealed against what is said in the clear."""

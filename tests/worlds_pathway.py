@@ -10,14 +10,13 @@ problem is subacute until day 56.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from engine.compiled import Compiled
 from engine.model import Decision, Json, Kind, Outcome
 from tests.worlds import ANN, LENA, PIA, RAVI, START, World, compiled_shipped
 
 ONSET = START - timedelta(days=28)
-CLOSINGS = ("closed_resolved", "closed_discharged", "closed_declined", "closed_transferred", "closed_not_eligible")
 
 
 def on(day: int) -> str:
@@ -34,6 +33,11 @@ def went_through(decision: Decision) -> None:
     """Stop a test whose set-up was refused, and say by which rules."""
     failed = [(rule.id, rule.message) for rule in decision.rules if rule.id in decision.failed]
     assert decision.outcome is Outcome.ACCEPTED, f"{decision.outcome}: {decision.problem} {failed}"
+
+
+def decided(world: World) -> Mapping[str, Json]:
+    """Give the derived picture after the last decision that changed something."""
+    return next(one.derived for _, one in reversed(world.decisions) if one.derived)
 
 
 # --- what is recorded on the way --------------------------------------------------------------------------------------
@@ -264,6 +268,8 @@ def step_up_to_injection(world: World) -> None:
     world.day(28)
     reassess(world)
     values: dict[str, Json] = {"to": "injection", "preference": "agrees_with_plan", "technique": "injection"}
+    if decided(world)["chronicity"] == "chronic":
+        values |= {"c1_acknowledged": True, "c1_patient_told": True}
     went_through(world.move("step_up", **values, manipulation_considered="no"))
     went_through(world.record("allergies", PIA, **NO_ALLERGIES))
 
@@ -313,10 +319,8 @@ def sign(world: World, by_request: Decision) -> Decision:
 def discharge(world: World) -> None:
     """End the episode after a response: nothing is owed any more."""
     values: dict[str, Json] = {"sub_reason": "self_managing", "safety_net": True, "summary": True}
-    decision = world.move("discharge", **values)
-    if decision.outcome is Outcome.NEEDS_SIGN_OFF:
-        decision = sign(world, decision)
-    went_through(decision)
+    considered: dict[str, Json] = {"evaluation": "not_needed", "evaluation_why": "responded in step 1"}
+    went_through(world.move("discharge", **values, **considered))
 
 
 def lose(world: World) -> None:
@@ -349,7 +353,7 @@ Step = Callable[[World], None]
 
 # Where the path to a state begins, and the one step from there.
 WAYS: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
-    "intake": (None, (register,)),
+    "intake": (None, ()),
     "assessment": ("intake", (start_assessment,)),
     "assessed": ("assessment", (assess,)),  # no state: everything before a step is recorded
     "self_care": ("assessed", (enter_step1,)),
@@ -371,16 +375,6 @@ WAYS: Mapping[str, tuple[str | None, tuple[Step, ...]]] = {
 }
 
 
-def copied(world: World) -> World:
-    """Give a world of its own to go on with; episodes are frozen, so they can be shared."""
-    return replace(world, decisions=list(world.decisions))
-
-
-def episode_in(place: str, compiled: Compiled | None = None) -> World:
-    """Give a world whose episode stands in this state (or `assessed`, `injected`), with the shipped pathway."""
-    return copied(_way_to(place, compiled or compiled_shipped()))
-
-
 class _Key:
     """A compiled pathway as a key of the cache: by identity, as it cannot be hashed by content."""
 
@@ -394,14 +388,24 @@ class _Key:
         return id(self.compiled)
 
 
-def _way_to(place: str, compiled: Compiled) -> World:
-    return _walked(place, _Key(compiled))
+def episode_in(place: str, compiled: Compiled | None = None, *, onset: date = ONSET) -> World:
+    """Give a world whose episode stands in this state (or is `assessed`, `injected`), on the shipped pathway.
+
+    Set-ups are kept, so that the next test that begins there need not walk again.
+    """
+    world = _walked(place, _Key(compiled or compiled_shipped()), onset)
+    return replace(world, decisions=list(world.decisions))
 
 
-@lru_cache(maxsize=64)
-def _walked(place: str, key: _Key) -> World:
+@lru_cache(maxsize=128)
+def _walked(place: str, key: _Key, onset: date) -> World:
     before, steps = WAYS[place]
-    world = World(compiled=key.compiled) if before is None else copied(_walked(before, key))
+    if before is None:
+        world = World(compiled=key.compiled)
+        register(world, onset=onset.isoformat())
+        return world
+    world = replace(_walked(before, key, onset))
+    world.decisions = list(world.decisions)
     for step in steps:
         step(world)
     return world

@@ -240,8 +240,8 @@ def show_timeline(options: Options, typed: str) -> None:
 def _entry_json(kept: Kept, compiled: Compiled) -> Row:
     decision, envelope = kept.decision, kept.envelope
     command = decision.command
-    passed = [f"{rule.id} {'signed off' if rule.signed_off else rule.override.reason}" for rule in decision.rules
-              if rule.signed_off or rule.override]  # fmt: skip
+    passed = [f"{rule.id} passed: {rule.override.reason}" for rule in decision.rules if rule.override]
+    passed += [f"{rule.id} signed off" for rule in decision.rules if rule.signed_off]
     form = command.values.get("form")
     title = compiled.pathway.forms[str(form)].title if form in compiled.pathway.forms else form
     what = decision.taken or (str(title).lower() if title else None) or command.of

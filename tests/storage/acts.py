@@ -33,7 +33,6 @@ from engine.model import (
     Registered,
     Role,
     RuleResult,
-    Site,
     Stay,
     Timer,
 )
@@ -45,7 +44,13 @@ NOW = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 ANN = Actor(id="ann", role=Role.COORDINATOR)
 WORKER = Actor(id="worker", role=Role.SERVICE)
 NOTE = "Sleeps badly since the move to Canary Wharf."
-PACK = canonical({"forms": {"visit": {"fields": {"note": {"type": "text"}, "pain": {"type": "score"}}}}, "id": "back"})
+PACK = canonical(
+    {
+        "forms": {"visit": {"fields": {"note": {"type": "text"}, "pain": {"type": "score"}}}},
+        "id": "back",
+        "version": "1",
+    }
+)
 SHA = sha256(PACK).hexdigest()
 NO_PARAMETERS = parameters_hash({})
 
