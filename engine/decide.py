@@ -108,9 +108,11 @@ def _bare(weighed: Weighed, command: Command) -> Decision:
 
 
 def _recommended(weighed: Weighed) -> str | None:
-    """Give what the pack recommends where a person is about to choose: at a reassessment and at a move."""
+    """Give what the pack recommends where a person is about to choose: at a reassessment and at a move in a step."""
     record, view = weighed.wish.pending.record, weighed.view
-    asked = weighed.wish.transition is not None or (record is not None and record.form == "reassessment")
+    state = view.compiled.pathway.states.get(view.episode.state)
+    moving = weighed.wish.transition is not None and state is not None and state.step is not None
+    asked = moving or (record is not None and record.form == "reassessment")
     if not asked or not view.episode.version or RECOMMENDATION not in view.compiled.tables:
         return None
     return view.answer(RECOMMENDATION)

@@ -39,37 +39,49 @@ class Wanted:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """The occurrences of a policy that a command fulfils."""
-
-    occurrences: frozenset[str]
-    by: str
-
-
 def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, replan: bool = False) -> tuple[Event, ...]:
     """Give the difference between the work owed now and the work on record.
 
     `view` shows the episode after the command's own events, today; `act` the same on the day the act occurred.
     `bindings` are what the command was, for what it fulfils.
     """
-    items: list[DueItem] = []
+    old = {item.id: item for item in view.episode.due_items}
+    settled = _settled(act, bindings, command_id)
+    if settled:
+        # What was just done is done before anything is planned, so that the next one can follow in the same commit.
+        there = tuple(settled.get(item.id, item) for item in view.episode.due_items)
+        view = View(view.compiled, replace(view.episode, due_items=there), view.pending, view.now, view.day)
     shelves: dict[str, list[DueItem]] = {}
     for item in view.episode.due_items:
         shelves.setdefault(item.kind, []).append(item)
+    items: list[DueItem] = []
     for due in view.compiled.due:
         wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
         known = shelves.get(due.name, [])
         if wanted or known:
-            done = Done(occurrences=_fulfilled(act, due, known, bindings), by=command_id)
-            items += _items(view, due, known, wanted, done, replan=replan)
-    old = {item.id: item for item in view.episode.due_items}
+            for item in _items(view, due, known, wanted, replan=replan):
+                gone = item.status == "cancelled" and old.get(item.id, item).status in OPEN
+                items.append(replace(item, closed_by=command_id) if gone else item)
     changed = [item for item in items if old.get(item.id) != item]
     return (*(Put(item=item) for item in changed), *_timers(view, items, {one.id for one in changed}))
 
 
-def _items(  # noqa: PLR0913 - one policy: what is there, what should be, what was just done
-    view: View, due: CompiledDue, there: Sequence[DueItem], wanted: Mapping[str, Wanted], done: Done, *, replan: bool
+def _settled(act: View, bindings: Sequence[str], command_id: str) -> dict[str, DueItem]:
+    """Give the open items that the command has just fulfilled, as done."""
+    shelves: dict[str, list[DueItem]] = {}
+    for item in act.episode.due_items:
+        if item.status in OPEN:
+            shelves.setdefault(item.kind, []).append(item)
+    return {
+        item.id: replace(item, status="done", closed_by=command_id)
+        for due in act.compiled.due
+        if due.name in shelves
+        for item in _fulfilled(act, due, shelves[due.name], bindings)
+    }
+
+
+def _items(
+    view: View, due: CompiledDue, there: Sequence[DueItem], wanted: Mapping[str, Wanted], *, replan: bool
 ) -> Iterator[DueItem]:
     """Give every item of a policy as it should be now, the ended ones among them unchanged."""
     known = {item.occurrence: item for item in there}
@@ -78,10 +90,8 @@ def _items(  # noqa: PLR0913 - one policy: what is there, what should be, what w
     for occurrence, item in known.items():
         if item.status not in OPEN:
             yield item
-        elif occurrence in done.occurrences:
-            yield replace(item, status="done", closed_by=done.by)
         elif occurrence not in wanted or (lasting and holds is False):
-            yield replace(item, status="cancelled", closed_by=done.by)
+            yield replace(item, status="cancelled")
         else:
             yield _dated(view, due, wanted[occurrence], item, replan=replan)
     if holds is not True:
@@ -91,17 +101,13 @@ def _items(  # noqa: PLR0913 - one policy: what is there, what should be, what w
             yield _dated(view, due, want, None, replan=False)
 
 
-def _fulfilled(view: View, due: CompiledDue, known: Sequence[DueItem], bindings: Sequence[str]) -> frozenset[str]:
-    """Give the occurrences the command fulfils: those it names, else every open one its binding stands for."""
-    waiting = [item for item in known if item.status in OPEN]
-    if not waiting:
-        return frozenset()
-    named = view.pending.record.values.get("due_item") if view.pending.record else None
-    found = {item.occurrence for item in waiting if item.id == named}
-    if not due.done_by.isdisjoint(bindings) and (due.done_when is None or due.done_when.evaluate(view) is True):
-        of, mine = view.pending.of, [item.occurrence for item in waiting]
-        found |= {one for one in mine if of is None or one == of or of not in mine}
-    return frozenset(found)
+def _fulfilled(act: View, due: CompiledDue, waiting: Sequence[DueItem], bindings: Sequence[str]) -> list[DueItem]:
+    """Give the waiting items the command fulfils: those it names, else every one its binding stands for."""
+    named = act.pending.record.values.get("due_item") if act.pending.record else None
+    if due.done_by.isdisjoint(bindings) or (due.done_when is not None and due.done_when.evaluate(act) is not True):
+        return [item for item in waiting if item.id == named]
+    of, mine = act.pending.of, {item.occurrence for item in waiting}
+    return [item for item in waiting if of is None or of not in mine or item.occurrence == of or item.id == named]
 
 
 def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, replan: bool) -> DueItem:
@@ -189,7 +195,7 @@ def _timers(view: View, items: Sequence[DueItem], changed: set[str]) -> Iterator
         if item.status != "open":
             continue
         kept = armed(waiting.values(), item)
-        if kept is not None and item.id not in changed:
+        if kept is not None and item.id not in changed and not _snoozed(item, kept):
             keep.add(kept.id)
             continue
         timer = next_timer(view, policies[item.kind], item, version)
@@ -201,6 +207,10 @@ def _timers(view: View, items: Sequence[DueItem], changed: set[str]) -> Iterator
     for timer in waiting.values():
         if timer.id not in keep:
             yield Put(item=replace(timer, state="cancelled"))
+
+
+def _snoozed(item: DueItem, timer: Timer) -> bool:
+    return item.snoozed_until is not None and timer.at < item.snoozed_until
 
 
 def _moved(old: Timer, new: Timer) -> bool:

@@ -69,7 +69,7 @@ class _Named:
 def _name_all(pathway: Pathway, names: Mapping[str, Type]) -> _Named:
     answers = {name: table for name, table in pathway.tables.items() if table.kind == "answers"}
     named = _Named(types=dict(names))
-    for name in (*pathway.definitions, *answers):
+    for name in dict.fromkeys((*pathway.definitions, *answers)):
         path = ("definitions" if name in pathway.definitions else "tables", name)
         if name in names or (name in pathway.definitions and name in answers):
             message = f"{name} is already the name of something else: choose another."
@@ -85,7 +85,8 @@ def _name_all(pathway: Pathway, names: Mapping[str, Type]) -> _Named:
             for name, table in answers.items()
         },
     }
-    graph = {name: {one for one in used if one in leans_on} for name, used in leans_on.items()}
+    # Sorted, so that the same pack always has the same findings.
+    graph = {name: tuple(one for one in sorted(used) if one in leans_on) for name, used in leans_on.items()}
     for name in _in_order(pathway, graph, named):
         _name_one(name, pathway, graph, named)
     return named
@@ -98,27 +99,33 @@ def _parsed(text: str) -> Node | None:
         return None
 
 
-def _in_order(pathway: Pathway, graph: dict[str, set[str]], named: _Named) -> Iterator[str]:
+def _in_order(pathway: Pathway, graph: dict[str, tuple[str, ...]], named: _Named) -> Iterator[str]:
     """Give the names so that each comes after what it leans on; circles are found and left out."""
     while True:
         try:
             order = tuple(TopologicalSorter(graph).static_order())
         except CycleError as error:
-            circle = error.args[1]
-            name = next(one for one in circle if one in graph)
-            message = f"these lean on each other in a circle: {' → '.join(reversed(circle))}."
-            path = ("definitions", name, "means") if name in pathway.definitions else ("tables", name)
+            circle = _from_first(error.args[1][:-1], tuple(graph))
+            message = f"these lean on each other in a circle: {' → '.join((*circle, circle[0]))}."
+            path = ("definitions", circle[0], "means") if circle[0] in pathway.definitions else ("tables", circle[0])
             named.findings.append(Finding(code="cycle", message=message, path=path))
             named.broken |= set(circle)
             for one in circle:
-                graph.pop(one, None)
-            graph |= {one: used - set(circle) for one, used in graph.items()}
+                del graph[one]
+            graph |= {one: tuple(name for name in used if name in graph) for one, used in graph.items()}
         else:
             yield from order
             return
 
 
-def _name_one(name: str, pathway: Pathway, graph: Mapping[str, set[str]], named: _Named) -> None:
+def _from_first(circle: list[str], order: tuple[str, ...]) -> list[str]:
+    """Write a circle as each leaning on the next, from the one the pack names first."""
+    leaning = circle[::-1]
+    start = leaning.index(min(leaning, key=order.index))
+    return leaning[start:] + leaning[:start]
+
+
+def _name_one(name: str, pathway: Pathway, graph: Mapping[str, tuple[str, ...]], named: _Named) -> None:
     """Check one definition or table, everything it leans on being checked already."""
     texts = [pathway.definitions[name].means] if name in pathway.definitions else []
     texts = texts or [row.when for row in pathway.tables[name].rows]

@@ -163,12 +163,13 @@ def _of_due(pathway: Pathway, path: Path, policy: DuePolicy) -> Iterator[Referen
     yield Reference(path=(*path, "each"), kind=kind, name=name if kind != "occasion" else policy.each)
     treated = pathway.treatments.get(name) if word == "treatment" else None
     form = treated.form if treated else name
-    if policy.anchor not in ("clock", "since") and kind != "occasion":
+    filled = form in pathway.forms  # else that is found already, and its fields are not
+    if policy.anchor not in ("clock", "since") and filled:
         yield Reference(path=(*path, "anchor"), kind="field", name=f"{form}.{policy.anchor}")
     yield Reference(path=(*path, "opens"), kind="duration parameter", name=policy.opens)
     if not policy.due.startswith("field "):
         yield Reference(path=(*path, "due"), kind="duration parameter or `field NAME`", name=policy.due)
-    elif kind != "occasion":
+    elif filled:
         yield Reference(path=(*path, "due"), kind="field", name=f"{form}.{policy.due.removeprefix('field ')}")
     yield from _many((*path, "states"), "state or group", policy.states)
     yield from _many((*path, "statuses"), "urgency" if word == "flag" else "status", policy.statuses)

@@ -1,11 +1,11 @@
 """The proof of a pathway's shape: every state can be reached and left, a concern can be raised, nothing spins."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
 from engine.errors import Finding, InvalidInput
 from engine.machine import expand, sources_of, targets_of
-from engine.pathway import DuePolicy, Pathway, Rung
+from engine.pathway import DuePolicy, Pathway, Rung, Transition
 from engine.time import duration_from
 
 CONCERN = "raise_concern"
@@ -17,8 +17,9 @@ def prove_states(pathway: Pathway) -> Iterator[Finding]:
     """Prove that states are reachable, that none is a trap, and that a concern is heard from everywhere."""
     if pathway.initial not in pathway.states:
         return  # an unknown reference, found with the others
-    edges = _edges(pathway)
-    reached = _reached(edges, pathway.initial)
+    # A return leads only to where the episode has been, so nothing is reached by returning alone.
+    reached = _reached(_edges(pathway, lambda one: expand(pathway, one.target)), pathway.initial)
+    edges = _edges(pathway, lambda one: targets_of(pathway, one))
     closed = set(expand(pathway, ("closed",)))
     for name in pathway.states:
         if name not in reached:
@@ -34,12 +35,12 @@ def prove_states(pathway: Pathway) -> Iterator[Finding]:
     yield from _concern(pathway)
 
 
-def _edges(pathway: Pathway) -> Edges:
+def _edges(pathway: Pathway, targets: Callable[[Transition], tuple[str, ...]]) -> Edges:
     found: dict[str, set[str]] = {name: set() for name in pathway.states}
     for transition in pathway.transitions.values():
         for source in sources_of(pathway, transition):
-            found.setdefault(source, set()).update(targets_of(pathway, transition))
-    return {name: frozenset(targets) for name, targets in found.items()}
+            found.setdefault(source, set()).update(targets(transition))
+    return {name: frozenset(there) for name, there in found.items()}
 
 
 def _reached(edges: Edges, start: str) -> set[str]:

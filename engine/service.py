@@ -3,7 +3,7 @@
 Reads the clock once a command. Everything below is pure; everything kept is kept in one commit by the store.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
@@ -97,10 +97,14 @@ class Answer:
 
 @dataclass(slots=True)
 class Engine:
-    """The door. Thread-safe: it holds nothing but caches of compiled pathways."""
+    """The door. Thread-safe: it holds nothing but caches of compiled pathways.
+
+    `read_pack` reads the stored bytes of a pack.
+    """
 
     store: Store
     clock: Callable[[], datetime]
+    read_pack: Callable[[bytes], Pathway] = Pathway.model_validate_json
     _compiled: dict[tuple[str, str], Compiled] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -128,14 +132,47 @@ class Engine:
         raise AssertionError("the last try returns or raises")
 
     def handle_each(self, commands: Sequence[Command]) -> list[Answer | Exception]:
-        """Handle several commands, each on its own: one that fails leaves the others untouched (bulk work)."""
-        found: list[Answer | Exception] = []
-        for command in commands:
+        """Handle several commands, each on its own: one that fails leaves the others untouched (bulk work).
+
+        Those about different episodes share a commit. Where one has lost a race, it is handled again by itself.
+        """
+        found: dict[int, Answer | Exception] = {}
+        waiting = list(enumerate(commands))
+        while waiting:
+            together, waiting = _apart(waiting)
+            found.update(self._handle_together(together))
+        return [found[position] for position in range(len(commands))]
+
+    def _handle_together(self, commands: Sequence[tuple[int, Command]]) -> Iterator[tuple[int, Answer | Exception]]:
+        now = self.clock()
+        changes: list[tuple[int, Change]] = []
+        for position, command in commands:
             try:
-                found.append(self.handle(command))
+                known = self._known(command)
+                change = self._change(command, now) if known is None else None
             except StepcareError as error:
-                found.append(error)
-        return found
+                yield position, error
+                continue
+            if known is not None:
+                yield position, known
+            elif change is not None and change.decision.outcome is Outcome.INVALID:
+                yield position, Answer(decision=change.decision, before=change.before, after=change.after, entry=None)
+            elif change is not None:
+                changes.append((position, change))
+        kept = self.store.apply([change for _, change in changes]) if changes else ()
+        for (position, change), applied in zip(changes, kept, strict=True):
+            yield position, self._kept(change, applied)
+
+    def _kept(self, change: Change, applied: Applied) -> Answer | Exception:
+        if applied.error is None:
+            self._tell(change, applied.index)
+            return Answer(decision=change.decision, before=change.before, after=change.after, entry=applied.index)
+        if not isinstance(applied.error, StaleEpisode) or change.command.version is not None:
+            return applied.error
+        try:
+            return self.handle(change.command)
+        except StepcareError as error:
+            return error
 
     def replan(self, episodes: Sequence[str], make_id: Callable[[], str]) -> list[Answer | Exception]:
         """Give armed due work the site's present numbers, episode by episode, one entry each."""
@@ -160,12 +197,16 @@ class Engine:
 
     def fire_due(self, make_id: Callable[[], str], limit: int = 100) -> list[Answer]:
         """Fire the timers whose instant has come, each as an entry of its own; the worker calls this."""
-        now = self.clock()
         service = Actor(id="worker", role=Role.SERVICE)
+        commands = [
+            Command(id=make_id(), kind=Kind.FIRE, actor=service, episode=episode, of=timer)
+            for episode, timer in self.store.due_timers(self.clock(), limit)
+        ]
         found = []
-        for episode, timer in self.store.due_timers(now, limit):
-            command = Command(id=make_id(), kind=Kind.FIRE, actor=service, episode=episode, of=timer)
-            found.append(self.handle(command))
+        for answer in self.handle_each(commands):
+            if isinstance(answer, Exception):
+                raise answer
+            found.append(answer)
         return found
 
     # --- how a change is made ---------------------------------------------------------------------------------
@@ -259,7 +300,7 @@ class Engine:
             found = self._compiled.get((pathway, parameters))
         if found is not None:
             return found
-        model = Pathway.model_validate_json(self.store.pack(pathway))
+        model = self.read_pack(self.store.pack(pathway))
         made = compile_pathway(model, hash_=pathway, parameters_hash=parameters, settings=settings)
         with self._lock:
             return self._compiled.setdefault((pathway, parameters), made)
@@ -276,6 +317,19 @@ class Engine:
             move=decision.transition,
             failed=list(decision.failed),
         )
+
+
+def _apart(
+    waiting: Sequence[tuple[int, Command]],
+) -> tuple[list[tuple[int, Command]], list[tuple[int, Command]]]:
+    """Split off the first commands, up to one about an episode (or with a key) that is among them already."""
+    seen: set[object] = set()
+    for position, (_, command) in enumerate(waiting):
+        own = {command.episode, (command.actor.id, command.key) if command.key is not None else command.episode}
+        if own & seen:
+            return list(waiting[:position]), list(waiting[position:])
+        seen |= own
+    return list(waiting), []
 
 
 def request_hash(command: Command) -> str:

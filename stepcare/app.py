@@ -14,6 +14,7 @@ from engine.service import Answer, Engine
 from storage.database import Database, Founding, migrate
 from storage.store import Store
 from storage.vault import Vault, key_from_environment
+from workflows.load import pathway_from_bytes
 
 Clock = Callable[[], datetime]
 MakeId = Callable[[], str]
@@ -88,7 +89,7 @@ def assembled(database: Database, clock: Clock) -> App:
     return App(
         database=database,
         store=store,
-        engine=Engine(store=store, clock=clock),
+        engine=Engine(store=store, clock=clock, read_pack=pathway_from_bytes),
         clock=clock,
         make_id=id_source(clock),
     )

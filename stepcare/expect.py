@@ -62,7 +62,9 @@ def _same(wanted: Json, found: Json) -> bool:
             return not any(mismatches(wanted, found))
         return any(key in found and found[key] == wanted for key in NAMES)
     if isinstance(wanted, list | dict) or isinstance(found, list):
-        return not any(_differences(wanted, found, "")) if isinstance(wanted, list) == isinstance(found, list) else False
+        return (
+            not any(_differences(wanted, found, "")) if isinstance(wanted, list) == isinstance(found, list) else False
+        )
     if isinstance(wanted, bool) or isinstance(found, bool) or wanted is None or found is None:
         return wanted is found
     # A decimal is text in an answer and may be a number in a play file; an instant may be written with any offset.

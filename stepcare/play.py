@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import cast
 
 from engine.audit import instant
-from engine.decide import picture
 from engine.errors import BadScenario, Finding, InvalidInput, NotFound, StepcareError
 from engine.model import Actor, Command, Decision, Episode, Json, Kind, Outcome, Role, Site
+from engine.picture import picture
 from engine.service import Answer
 from engine.time import local_day
 from engine.view import Pending, View
@@ -186,14 +186,16 @@ class _Story:
 
     def _waited(self, line: Line, fired: list[Row]) -> Row:
         """Give what came of waiting: the timers that fired (of the episode, if the line names one), taken together."""
-        mine = [row for row in fired if line.episode in (None, row["episode"])]
-        episode = self._episode(line.episode)
+        known = {one.episode for one in self.scenario.do if one.command is Kind.REGISTER}
+        alias = line.episode or (next(iter(known)) if len(known) == 1 else None)
+        mine = [row for row in fired if alias in (None, row["episode"])]
+        episode = self._episode(alias)
         state = episode.state if episode else None
         return {
             "at": instant(line.at),
             "by": None,
             "command": WAIT,
-            "episode": line.episode,
+            "episode": alias,
             "outcome": Outcome.ACCEPTED.value,
             "state_before": state,
             "state": state,

@@ -13,7 +13,12 @@ from engine.model import Json
 from stepcare.render import cell, plain
 
 Row = Mapping[str, Json]
-SIGNS = {"accepted": ("✓", "green"), "needs_sign_off": ("…", "yellow"), "refused": ("✗", "red"), "invalid": ("!", "red")}
+SIGNS = {
+    "accepted": ("✓", "green"),
+    "needs_sign_off": ("…", "yellow"),
+    "refused": ("✗", "red"),
+    "invalid": ("!", "red"),
+}
 OUTCOMES = {
     "accepted": "accepted",
     "needs_sign_off": "waits for another person's yes",

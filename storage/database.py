@@ -41,7 +41,6 @@ CONNECTING = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",  # a second wall: rows removed by REPLACE meet their DELETE triggers too
     "PRAGMA synchronous = FULL",
-    "PRAGMA trusted_schema = OFF",
     "PRAGMA temp_store = MEMORY",
 )
 

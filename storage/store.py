@@ -175,8 +175,9 @@ class Store:
         try:
             return self._transaction(group)
         except (StepcareError, DriverError) as error:
-            if len(group) == 1:
-                return {group[0][0]: Applied(index=None, error=_said(error))}
+            # Waiting once for another process is enough: nobody in the group would fare better alone.
+            if len(group) == 1 or _is_locked(error):
+                return {position: Applied(index=None, error=_said(error)) for position, _ in group}
         # Somebody's row was refused by the database itself. Alone, each either stands or says why it does not.
         return {position: applied for one in group for position, applied in self._kept([one]).items()}
 
@@ -212,7 +213,10 @@ class Store:
     def forget_keys(self, before: datetime) -> None:
         """Forget idempotency keys that were used before this moment."""
         with self.database.lock:
-            self.database.writer.execute(sql.FORGET_KEYS, {"before": instant(before)})
+            try:
+                self.database.writer.execute(sql.FORGET_KEYS, {"before": instant(before)})
+            except DriverError as error:
+                raise _said(error) from error
 
 
 class _Remembered(Generic[T]):
@@ -289,11 +293,15 @@ def _checked(commit: Commit, group: Sequence[tuple[int, Change]]) -> tuple[dict[
     return done, ready
 
 
+def _is_locked(error: Exception) -> bool:
+    return isinstance(error, Busy) and "locked" in str(error)
+
+
 def _said(error: Exception) -> Exception:
     """Give a driver's error as ours, with what to do."""
     if isinstance(error, StepcareError):
         return error
-    if isinstance(error, Busy) and "locked" in str(error):
+    if _is_locked(error):
         said: StepcareError = Conflict("Another process has been writing for too long: nothing was kept, try again.")
     else:
         said = StepcareError(f"The database refused ({error}): nothing was kept. Run `stepcare audit verify`.")

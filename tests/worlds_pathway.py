@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from engine.compiled import Compiled
 from engine.model import Decision, Json, Kind, Outcome
-from tests.worlds import ANN, LENA, PIA, RAVI, START, World, compiled_shipped
+from tests.worlds import ANN, LENA, PIA, START, World, compiled_shipped
 
 ONSET = START - timedelta(days=28)
 
@@ -182,7 +182,14 @@ def session_record(world: World, *points: str, **changes: Json) -> dict[str, Jso
     """Give the record of the session that was planned, done as the pathway wants it."""
     day = on(today(world))
     sites: list[Json] = [
-        {"point": one, "palpated_on": day, "needle_in_point": True, "aspiration": "no_blood", "volume_ml": 1, "gauge": 27}
+        {
+            "point": one,
+            "palpated_on": day,
+            "needle_in_point": True,
+            "aspiration": "no_blood",
+            "volume_ml": 1,
+            "gauge": 27,
+        }
         for one in points or points_of(world)
     ]
     return {
@@ -300,7 +307,9 @@ def respond(world: World) -> None:
 def raise_concern(world: World, urgency: str = "urgent") -> None:
     """Somebody is worried."""
     day = on(today(world))
-    went_through(world.move("raise_concern", ANN, urgency=urgency, told="ravi", told_on=day, flags=["systemic_illness"]))
+    went_through(
+        world.move("raise_concern", ANN, urgency=urgency, told="ravi", told_on=day, flags=["systemic_illness"])
+    )
 
 
 def hold(world: World, days: int = 14) -> None:

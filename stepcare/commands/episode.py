@@ -14,9 +14,7 @@ Answers = Annotated[list[str] | None, typer.Argument(metavar="[FIELD=VALUE]…",
 Answered = Annotated[
     Path | None, typer.Option("--json", metavar="FILE|-", help="Answers as one JSON object, from a file or stdin.")
 ]
-Happened = Annotated[
-    str | None, typer.Option(metavar="INSTANT", help="When it happened, with its offset; else now.")
-]
+Happened = Annotated[str | None, typer.Option(metavar="INSTANT", help="When it happened, with its offset; else now.")]
 Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key and wish are done once.")]
 
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from engine.audit import instant
 from engine.compiled import Compiled
-from engine.decide import picture
 from engine.model import Actor, Episode, Json, Record
+from engine.picture import picture
 from engine.time import local_day
 from engine.view import Pending, View
 from stepcare.answers import due_item_json, flag_json, message_json, request_json, timer_json
@@ -163,9 +163,7 @@ def episode_json(desk: Desk, episode: Episode, compiled: Compiled) -> Row:
         "timers": [timer_json(timer) for timer in episode.timers if timer.state == "armed"],
         "messages": [message_json(one) for one in episode.messages if one.status == "queued"],
         "requests": [request_json(one) for one in episode.requests if one.status == "open"],
-        "deviations": [
-            {"id": one.rule, "record": one.record, "reason": one.reason} for one in episode.deviations
-        ],
+        "deviations": [{"id": one.rule, "record": one.record, "reason": one.reason} for one in episode.deviations],
         "records": [_record_json(record) for record in episode.records],
     }
 

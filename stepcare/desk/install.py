@@ -79,7 +79,9 @@ def add_user(options: Options, who: str, roles: list[str], teams: list[str], nam
         raise InvalidInput(f"{who[:40]!r} cannot be an id: use a-z, 0-9, _ . -, at most 40, no name of a person.")
     for role in roles:
         if role not in tuple(Role) or role in FOREIGN:
-            raise InvalidInput(f"{role[:40]!r} is no role to hold. {near(role, tuple(one for one in Role if one not in FOREIGN))}")
+            raise InvalidInput(
+                f"{role[:40]!r} is no role to hold. {near(role, tuple(one for one in Role if one not in FOREIGN))}"
+            )
     for team in teams:
         if not ID.fullmatch(team):
             raise InvalidInput(f"{team[:40]!r} cannot be a team: use a-z, 0-9, _ . -, at most 40.")

@@ -46,7 +46,9 @@ def check_pack(options: Options, name: str) -> None:
         "findings": [finding_json(one) for one in findings],
         **(_proved_json(loaded) if loaded is not None else {}),
     }
-    emit_thing(options.output, row, lambda: _check_lines(row, [line for one in findings for line in finding_lines(one)]))
+    emit_thing(
+        options.output, row, lambda: _check_lines(row, [line for one in findings for line in finding_lines(one)])
+    )
     if findings:
         raise typer.Exit(NOT_PROVED)
 
@@ -299,5 +301,3 @@ def _confirm(options: Options, question: str) -> None:
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         note("Nothing was done.")
         raise typer.Exit(0)
-
-

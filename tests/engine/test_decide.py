@@ -9,7 +9,7 @@ from engine.decide import decide
 from engine.model import Actor, Command, Kind, Level, Moved, Outcome, Role
 from engine.why import options
 from tests.worlds import ANN, AZIZ, LENA, OLGA, RAVI, World, compiled_shipped
-from tests.worlds_pathway import episode_in, no_better, on, reassess, screened, today
+from tests.worlds_pathway import episode_in, no_better, on, reassess, register, screened, today
 
 
 def test_the_same_arguments_give_the_same_decision() -> None:
@@ -310,7 +310,8 @@ def test_an_unknown_move_suggests_the_near_one() -> None:
 
 def test_info_is_shown_and_logged_and_never_stops() -> None:
     """Every prompt that was shown is part of the decision."""
-    world = episode_in("self_care")
+    world = World(compiled=compiled_shipped())
+    register(world, onset=None)
     shown = [
         rule for _, decision in world.decisions for rule in decision.rules if rule.level is Level.INFO and rule.message
     ]

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from engine.errors import StepcareError
+from engine.errors import Conflict, StepcareError
 from engine.service import Change
-from storage.database import Busy, Connection, Database
+from storage.database import Busy, Connection, Database, connect
 from storage.store import Store
 from storage.tables import TABLES
 from storage.verify import Verdict, verify_log
 from storage.walk import opener_of
-from tests.storage.acts import Acts
+from tests.storage.acts import NOW, Acts
 
 Fault = Callable[[], BaseException]
 
@@ -157,6 +157,22 @@ def test_a_failed_commit_is_reported_and_the_next_one_works(lived_in: Path, tmp_
         assert isinstance(failed.error, StepcareError)
         assert "full" in str(failed.error)
         assert kept.error is None
+
+
+def test_a_database_that_stays_locked_is_a_conflict(lived_in: Path, tmp_path: Path) -> None:
+    """Another process that does not let go is waited for once; then every caller hears it, and may try again."""
+    database, acts = opened(Path(shutil.copytree(lived_in, tmp_path / "data")))
+    with closing(database), closing(connect(database.files.database)) as other:
+        database.writer.execute("PRAGMA busy_timeout = 0")
+        other.execute("BEGIN IMMEDIATE")
+
+        found = acts.store.apply(changes(acts))
+        with pytest.raises(Conflict):
+            acts.store.forget_keys(NOW)
+
+        assert all(isinstance(one.error, Conflict) for one in found)
+        other.execute("ROLLBACK")
+        assert all(one.error is None for one in acts.store.apply(changes(acts)))
 
 
 class Stuck(Failing):

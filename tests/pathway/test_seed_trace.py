@@ -1,0 +1,75 @@
+"""What the pathway was asked to do, statement by statement: where it lives, and that it would be missed."""
+
+import pytest
+
+from engine.errors import StepcareError
+from engine.names import names
+from engine.pathway import Pathway
+from engine.prove import prove_pathway
+from tests.pathway.seed_checks import CHECKS
+from tests.pathway.without import without
+from tests.worlds import shipped
+
+IDS = (*(f"S{number:02}" for number in range(1, 58)), *(f"O{number}" for number in range(1, 16)))
+
+
+def _refused(pathway: Pathway) -> bool:
+    """Say that such a pathway could not be published."""
+    return bool(prove_pathway(pathway, names(pathway)))
+
+
+def missed(seed: str, entry: str) -> bool:
+    """Say whether a check notices that one thing is gone: it fails, or no such pathway can be had."""
+    lacking = without(shipped(), entry)
+    try:
+        CHECKS[seed](lacking)
+    except AssertionError:
+        return True
+    except (StepcareError, KeyError, ValueError, StopIteration):
+        return _refused(lacking)
+    return False
+
+
+def test_every_statement_and_oddity_is_traced() -> None:
+    """All 57 statements and 15 oddities have an entry of the trace, a check, and a test that is this one."""
+    assert tuple(shipped().seed_trace) == IDS, "the trace and the list of statements differ"
+    assert set(CHECKS) == set(IDS), "the checks and the list of statements differ"
+    for seed, trace in shipped().seed_trace.items():
+        assert trace.test == f"tests/pathway/test_seed_trace.py::test_seed[{seed}]", f"{seed} names another test"
+        assert len(set(trace.maps)) == len(trace.maps), f"{seed} names something twice"
+
+
+def _claims(pathway: Pathway) -> set[tuple[str, str]]:
+    """Give everything in the pack that says which statement it answers."""
+    found = {(seed, f"rule {rule.id}") for rule in pathway.rules for seed in rule.seed}
+    sections = (
+        ("transition", pathway.transitions),
+        ("due", pathway.due),
+        ("definition", pathway.definitions),
+        ("treatment", pathway.treatments),
+        ("parameter", pathway.parameters),
+        ("card", pathway.cards),
+        ("track", pathway.tracks),
+    )
+    found |= {
+        (seed, f"{kind} {name}") for kind, section in sections for name, one in section.items() for seed in one.seed
+    }
+    for name, form in pathway.forms.items():
+        for key, field in form.fields.items():
+            claimed = {*field.seed, *(seed for inner in field.fields.values() for seed in inner.seed)}
+            found |= {(seed, f"field {name}.{key}") for seed in claimed}
+    return found
+
+
+def test_whatever_claims_to_answer_a_statement_is_in_the_trace() -> None:
+    """A line of the pack that names a statement is in that statement's trace, and so is missed when it is gone."""
+    traced = {(seed, entry) for seed, trace in shipped().seed_trace.items() for entry in trace.maps}
+    assert sorted(_claims(shipped()) - traced) == [], "the trace leaves out what the pack claims"
+
+
+@pytest.mark.parametrize("seed", IDS)
+def test_seed(seed: str) -> None:
+    """What the statement asks for holds, and would be missed: without any one thing that carries it, it does not."""
+    CHECKS[seed](shipped())
+    unnoticed = [entry for entry in shipped().seed_trace[seed].maps if not missed(seed, entry)]
+    assert unnoticed == [], f"{seed} still holds without {', '.join(unnoticed)}"
