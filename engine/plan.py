@@ -56,26 +56,47 @@ def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, rep
         shelves.setdefault(item.kind, []).append(item)
     items: list[DueItem] = []
     for due in view.compiled.due:
-        wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
         known = shelves.get(due.name, [])
-        if wanted or known:
+        if known or _could_arise(view, due):
+            wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
             for item in _items(view, due, known, wanted, replan=replan):
                 gone = item.status == "cancelled" and old.get(item.id, item).status in OPEN
                 items.append(replace(item, closed_by=command_id) if gone else item)
-    changed = [item for item in items if old.get(item.id) != item]
+    changed = [item for item in items if old.get(item.id) is not item and old.get(item.id) != item]
     return (*(Put(item=item) for item in changed), *_timers(view, items, {one.id for one in changed}))
+
+
+def _could_arise(view: View, due: CompiledDue) -> bool:
+    """Say whether a policy without items could have one now: the cheap question before the full one."""
+    episode = view.episode
+    match due.each:
+        case "stay" | "hold":
+            return episode.state in due.policy.states or bool(episode.return_to)
+        case "record":
+            return bool(view.records(due.about))
+        case "treatment":
+            return any(one.kind == due.about for one in episode.treatments)
+        case "flag":
+            return bool(episode.flags)
+        case "deviation" | "reason_owed":
+            return bool(episode.deviations)
+        case _:
+            return due.each == "crossing"
 
 
 def _settled(act: View, bindings: Sequence[str], command_id: str) -> dict[str, DueItem]:
     """Give the open items that the command has just fulfilled, as done."""
     shelves: dict[str, list[DueItem]] = {}
+    named = act.pending.record is not None and "due_item" in act.pending.record.values
+    if not bindings and not named:
+        return {}
     for item in act.episode.due_items:
         if item.status in OPEN:
             shelves.setdefault(item.kind, []).append(item)
     return {
         item.id: replace(item, status="done", closed_by=command_id)
         for due in act.compiled.due
-        if due.name in shelves
+        if due.name in shelves and (named or not due.done_by.isdisjoint(bindings))
         for item in _fulfilled(act, due, shelves[due.name], bindings)
     }
 

@@ -43,8 +43,7 @@ def prove_table(pathway: Pathway, question: Question) -> list[Finding]:
     """Prove one table total, without overlap and, if it names transitions, legal; gives what stands against it."""
     extent = Extent(definitions=question.definitions)
     found = [extent.of(row) for row in question.rows]
-    facts = frozenset().union(*(one[2] for one in found))
-    never = tuple(one for one in question.never if extent.of(one)[2] & facts)
+    never = _touching(question.never, frozenset().union(*(one[2] for one in found)), extent)
     if sum(one[0] for one in (*found, *map(extent.of, never))) > MOST_NODES:
         return [_unproved(question, "its definitions, written out, are too long")]
     space = Space(types=question.types, definitions=question.definitions)
@@ -57,6 +56,20 @@ def prove_table(pathway: Pathway, question: Question) -> list[Finding]:
         question=question, variables=tuple(space.variables.values()), rows=rows, never=excluded, legal=legal
     )
     return search.run(start)
+
+
+def _touching(never: tuple[Node, ...], facts: frozenset[str], extent: Extent) -> tuple[Node, ...]:
+    """Choose the `never` conditions that say something of these facts, directly or by way of each other.
+
+    One about other facts can only exclude everybody or nobody; it would but clutter the examples.
+    """
+    chosen: tuple[Node, ...] = ()
+    while True:
+        more = tuple(one for one in never if extent.of(one)[2] & facts)
+        if more == chosen:
+            return chosen
+        chosen = more
+        facts = facts.union(*(extent.of(one)[2] for one in chosen))
 
 
 def _unproved(question: Question, why: str) -> Finding:

@@ -50,6 +50,7 @@ def require_aware(instant: datetime, what: str) -> datetime:
     return instant.astimezone(UTC)
 
 
+@lru_cache(maxsize=4096)
 def local_day(instant: datetime, zone_name: str) -> date:
     """Give the calendar day of an instant in a zone."""
     return instant.astimezone(zone(zone_name)).date()
@@ -76,6 +77,7 @@ def clock_from(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
+@lru_cache(maxsize=4096)
 def after(anchor: datetime, duration: str, zone_name: str) -> datetime:
     """Add a duration: calendar days keep the local wall time, hours are exact."""
     length = duration_from(duration)

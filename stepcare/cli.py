@@ -58,6 +58,7 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=EPILOG,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # its help would load a Markdown reader, a third of a second for every `--help`
     help="Stepped care of mid and upper back pain: episodes decided by rules that explain themselves.",
 )
 app.command("play")(play.play)
@@ -94,4 +95,4 @@ def main() -> None:
         # A byte that is no text (in a file's name, say) is shown escaped instead of ending the program.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    app()
+    app(prog_name="stepcare")

@@ -6,7 +6,9 @@ import typer
 
 from stepcare.options import options_of
 
-app = typer.Typer(no_args_is_help=True, help="Verify the log, decide it again, look at an entry.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Verify the log, decide it again, look at an entry."
+)
 
 
 @app.command()

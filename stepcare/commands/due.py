@@ -6,7 +6,7 @@ import typer
 
 from stepcare.options import options_of
 
-app = typer.Typer(no_args_is_help=True, help="Work that is owed, the most pressing first.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Work that is owed, the most pressing first.")
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ import typer
 
 from stepcare.options import options_of
 
-app = typer.Typer(no_args_is_help=True, help="Open, read and move episodes of care.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Open, read and move episodes of care.")
 
 Episode = Annotated[str, typer.Argument(metavar="EPISODE", help="The episode's reference.")]
 Answers = Annotated[list[str] | None, typer.Argument(metavar="[FIELD=VALUE]…", help="Answers of the form.")]

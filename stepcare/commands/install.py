@@ -6,8 +6,8 @@ import typer
 
 from stepcare.options import options_of
 
-config = typer.Typer(no_args_is_help=True, help="Settings, and where each comes from.")
-user = typer.Typer(no_args_is_help=True, help="Who may act here.")
+config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Settings, and where each comes from.")
+user = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Who may act here.")
 
 
 def migrate(

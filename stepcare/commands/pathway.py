@@ -7,7 +7,7 @@ import typer
 
 from stepcare.options import options_of
 
-app = typer.Typer(no_args_is_help=True, help="Pathway packs, and the numbers a site sets.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Pathway packs, and the numbers a site sets.")
 
 SHIPPED = "mid_upper_back"
 Pack = Annotated[str, typer.Argument(metavar="[PACK]", help="A shipped pack by its name, or a folder.")]

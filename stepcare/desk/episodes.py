@@ -187,7 +187,8 @@ def _picture_lines(row: Row, episode: Episode, compiled: Compiled) -> Iterator[T
     owner = f"owner {episode.owner}" if episode.owner else "no owner"
     yield f"  person {episode.person.id}, team {episode.team}, {owner}, {episode.zone}"
     yield f"  pathway {compiled.pathway.id} {compiled.pathway.version} ({episode.pathway[:12]})"
-    yield f"  {', '.join(f'{name} {"not known" if value is None else value}' for name, value in derived.items())}"
+    known = (f"{name} {'not known' if value is None else value}" for name, value in derived.items())
+    yield f"  {', '.join(known)}"
     yield from _section("Red flags", [f"{one.item}: {one.urgency}" for one in episode.flags if not one.cleared_at])
     yield from _section("Treatments", [f"{one.kind}: {one.status}" for one in episode.treatments])
     due: Any = row["due_items"]
