@@ -68,7 +68,9 @@ def _points(type_: Type, constants: set[Number]) -> tuple[Number, ...]:
         low, high = None if low is None else ceil(low), None if high is None else floor(high)
     marks = sorted({*constants, *(bound for bound in (low, high) if bound is not None)}) or [0]
     if type_.whole:
-        found: set[int | Fraction] = {near for mark in marks for near in (ceil(mark) - 1, floor(mark), ceil(mark), floor(mark) + 1)}
+        found: set[int | Fraction] = {
+            near for mark in marks for near in (ceil(mark) - 1, floor(mark), ceil(mark), floor(mark) + 1)
+        }
     else:
         between = {Fraction(one + other) / 2 for one, other in pairwise(marks)}
         found = {marks[0] - 1, *marks, *between, marks[-1] + 1}

@@ -7,9 +7,22 @@ from engine.condition_types import near
 from engine.errors import Finding
 from engine.machine import GROUPS, RETURN
 from engine.names import STATUSES
-from engine.pathway import DuePolicy, Form, FormField, Pathway, Rung
+from engine.pathway import (
+    Card,
+    Conflict,
+    Definition,
+    DuePolicy,
+    Form,
+    FormField,
+    Instrument,
+    Parameter,
+    Pathway,
+    RedFlag,
+    Rung,
+)
 
 Path = tuple[str | int, ...]
+Cited = Card | Conflict | Definition | Instrument | Parameter | RedFlag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +198,7 @@ def _of_rung(path: Path, rung: Rung) -> Iterator[Reference]:
 
 
 def _of_knowledge(pathway: Pathway) -> Iterator[Reference]:
-    cited = {
+    cited: Mapping[str, Mapping[str, Cited]] = {
         "red_flags": pathway.red_flags,
         "definitions": pathway.definitions,
         "instruments": pathway.instruments,
@@ -210,8 +223,8 @@ def _of_knowledge(pathway: Pathway) -> Iterator[Reference]:
         yield from _many(("tracks", name, "invariants"), "rule", track.invariants)
         yield from _many(("tracks", name, "due"), "due", track.due)
     for seed, trace in pathway.seed_trace.items():
-        for place, entry in enumerate(trace.maps):
-            kind, _, name = entry.partition(" ")
+        for place, mapped in enumerate(trace.maps):
+            kind, _, name = mapped.partition(" ")
             path = ("seed_trace", seed, "maps", place)
             known = kind in TRACED
             yield Reference(path=path, kind=kind if known else "kind of thing", name=name if known else kind)

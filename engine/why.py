@@ -15,7 +15,7 @@ class Option:
     """One transition from here. `open`: it would go through as it stands, once `questions` are answered.
 
     `closed_by`: the rules that stop it, hardest first; `shown`: the others that would be shown.
-    `questions`: required answers of its form. `second`: it waits for another person's yes.
+    `questions`: the answers it still wants with the move itself. `second`: it waits for another person's yes.
     """
 
     transition: str
@@ -58,7 +58,10 @@ def _option(compiled: Compiled, episode: Episode, command: Command, now: datetim
     questions = tuple(one.field for one in weighed.wish.problems)
     if weighed.outcome is Outcome.INVALID and weighed.wish.problems:
         weighed = weigh_without_answers(compiled, episode, command, now)
-    closing = [r for r in weighed.rules if not r.satisfied and r.level not in (Level.INFO, Level.FORM)]
+    stopping = [r for r in weighed.rules if not r.satisfied and r.level not in (Level.INFO, Level.FORM)]
+    wanted = {fact: None for rule in stopping for fact in _asked_with_the_move(rule, weighed.wish.pending.form)}
+    questions = (*questions, *(fact for fact in wanted if fact not in questions))
+    closing = [rule for rule in stopping if not _asked_with_the_move(rule, weighed.wish.pending.form)]
     closing.sort(key=lambda rule: HARDEST.index(rule.level))
     form_rules = [r.id for r in weighed.rules if r.level is Level.FORM and not r.satisfied]
     second = bool(closing) and all(rule.level is Level.HS2 for rule in closing)
@@ -67,9 +70,21 @@ def _option(compiled: Compiled, episode: Episode, command: Command, now: datetim
         name=transition.name,
         title=transition.title,
         target=str(command.values["to"]),
-        open=not closing and weighed.outcome is not Outcome.REFUSED,
+        open=not closing,
         second=second,
         closed_by=tuple(closing),
         shown=tuple(rule for rule in weighed.rules if rule.level is Level.INFO),
         questions=(*questions, *form_rules),
     )
+
+
+def _asked_with_the_move(rule: RuleResult, form: str | None) -> tuple[str, ...]:
+    """Give the answers a rule waits for, if it waits for nothing but answers of the move's own form.
+
+    Such a rule closes nothing: whoever makes the move fills them in.
+    """
+    facts = [given for clause in rule.clauses if clause.value is not True for given in clause.inputs]
+    own = [given for given in facts if form is not None and given.fact.startswith(f"{form}.")]
+    if not facts or len(own) < len(facts) or any(given.value is not None for given in own):
+        return ()
+    return tuple(dict.fromkeys(given.fact.partition(".")[2] for given in own))

@@ -11,6 +11,7 @@ from typing import TypeVar
 from engine.audit import instant
 from engine.model import (
     Clause,
+    Command,
     Decision,
     Deviation,
     DueItem,
@@ -41,12 +42,19 @@ def answer_json(answer: Answer, *, by: str | None = None, episode: str | None = 
         "by": by or command.actor.id,
         "role": command.actor.role.value,
         "command": command.kind.value,
+        "asked": asked(command),
         "id": command.id,
         "episode": episode or command.episode,
         **decision_json(decision, answer.before),
         "entry": answer.entry,
         "repeated": answer.repeated,
     }
+
+
+def asked(command: Command) -> str | None:
+    """Give what a command names: its transition, form, parameter, record or due item; None where it names nothing."""
+    named = (command.values.get(key) for key in ("transition", "form", "name", "record", "due_item", "answer"))
+    return next((str(one) for one in named if one is not None), None)
 
 
 def decision_json(decision: Decision, before: Episode | Site) -> Row:

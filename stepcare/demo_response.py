@@ -14,8 +14,9 @@ Whole numbers throughout, and all dice from the seed: the same seed, the same li
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from random import Random
 
 from engine.model import Json
@@ -47,7 +48,6 @@ class Healing:
     fate: str = NONE
     since: date = date.min
     relief: int = 0
-    base: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, activities: tuple[str, ...], rng: Random) -> "Healing":
@@ -67,7 +67,7 @@ class Healing:
     def relief_on(self, today: date) -> int:
         """Give the relief in percent that is there on a day; negative: it is worse than when the step began."""
         days = max((today - self.since).days, 0)
-        for (from_day, from_part), (to_day, to_part) in zip(REACHED, REACHED[1:], strict=False):
+        for (from_day, from_part), (to_day, to_part) in pairwise(REACHED):
             if days <= to_day:
                 part = from_part + (to_part - from_part) * (days - from_day) // (to_day - from_day)
                 return self.relief * part // 100

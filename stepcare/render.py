@@ -70,7 +70,9 @@ def emit_lines(lines: Iterable[Text | str | Table]) -> None:
     """Write lines for people."""
     out = console()
     for line in lines:
-        out.print(Text(plain(line)) if isinstance(line, str) else line, soft_wrap=isinstance(line, str))
+        # Only a terminal needs its lines broken; a file or a pipe gets each thought on one line.
+        whole = isinstance(line, str) or (isinstance(line, Text) and not out.is_terminal)
+        out.print(Text(plain(line)) if isinstance(line, str) else line, soft_wrap=whole)
 
 
 def emit_text(text: str) -> None:

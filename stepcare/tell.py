@@ -46,7 +46,8 @@ def decision_lines(row: Row, citations: Mapping[str, str]) -> Iterator[Text]:
 def headline(row: Row) -> Text:
     """Tell who did what and what came of it, in one line."""
     sign, colour = SIGNS[str(row["outcome"])]
-    what = " ".join(str(row[key]) for key in ("command", "taken") if row.get(key))
+    named = row.get("taken") or row.get("asked")
+    what = f"{row['command']} {named}" if named and named != row["command"] else str(row["command"])
     text = Text.assemble((f"{sign} ", colour), (what, "bold"), plain(f" by {row['by']}: "))
     text.append(OUTCOMES[str(row["outcome"])], colour)
     if row.get("entry") is not None:
@@ -74,7 +75,8 @@ def rule_lines(rule: Row, citations: Mapping[str, str], at: str) -> Iterator[Tex
         if clause["value"] is not True:
             yield _line(3, f"{clause['text']}: {_answer(clause['value'])}")
             for found in _items(clause["inputs"]):
-                yield _line(4, input_text(found, at))
+                if found["value"] is not None or clause["text"] not in (found["fact"], f"{found['fact']} is known"):
+                    yield _line(4, input_text(found, at))
     if "override" in rule:
         reason = cast("dict[str, str]", rule["override"])
         yield _line(3, f"reason given: {reason['reason']} {reason['text']}".rstrip())

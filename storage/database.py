@@ -168,8 +168,9 @@ class Database:
     @property
     def writer(self) -> Connection:
         """Give the one connection that writes; hold `lock` while using it."""
-        if self._writer is None:
+        if self._held is None:
             self._held = _hold(self.files, alone=self.library < SAFE_FOR_TWO_WRITERS)
+        if self._writer is None:
             self._writer = connect(self.files.database)
         return self._writer
 

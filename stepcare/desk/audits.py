@@ -10,7 +10,7 @@ from rich.text import Text
 from engine.audit import instant
 from engine.errors import Unverifiable
 from engine.model import Episode, Json
-from stepcare.answers import decision_json
+from stepcare.answers import asked, decision_json
 from stepcare.desk.doing import citations_of
 from stepcare.desk.opened import Desk, opened, reader_of, require_seen
 from stepcare.options import Options
@@ -260,6 +260,7 @@ def entry_json(redone: Redone) -> Row:
     return {
         **_short_json(redone.kept),
         "command": command.kind.value,
+        "asked": asked(command),
         "id": envelope.id,
         "via": command.via or None,
         "of": command.of,

@@ -21,7 +21,7 @@ from stepcare.desk.episodes import read_one
 from stepcare.desk.opened import Desk, opened, reader_of, teams_of
 from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing
-from storage.queries import MOST, DueFilter, DueLine, due_list
+from storage.queries import MOST, RANKS, DueFilter, DueLine, due_list
 
 Row = dict[str, Json]
 EMPTY = "Nothing is owed now. `stepcare due list --days 14` shows what opens in the next two weeks."
@@ -77,6 +77,7 @@ def list_due(options: Options, listed: Listed) -> None:
         if role in (None, Role.PATHWAY_OWNER) and not (listed.team or listed.owner or listed.kinds):
             today = local_day(now, desk.app.store.site().zone)
             found += [row for pathway in pathways for row in expired_sources(pathway, today)]
+        found.sort(key=lambda row: RANKS.index(str(row["rank"])))  # stable: within a rank the order stays
         columns = (*COLUMNS[:4], Column(key="name", title="NAME"), *COLUMNS[4:]) if listed.names else COLUMNS
         emit_rows(options.output, found[: listed.limit], columns, EMPTY)
 
@@ -176,15 +177,15 @@ def _item_json(item: DueItem, episode: Episode, compiled: Compiled, now: datetim
     return {
         **due_item_json(item),
         "timer": policy.timer,
-        "because": _because(policy, item),
+        "because": _because(policy, item, episode.zone),
         "done_by": list(policy.done_by),
         "stands_still": stands_still,
         "coming": [] if stands_still else list[Json](coming),
     }
 
 
-def _because(policy: DuePolicy, item: DueItem) -> str:
-    anchor = item.anchor.date().isoformat()
+def _because(policy: DuePolicy, item: DueItem, zone_name: str) -> str:
+    anchor = local_day(item.anchor, zone_name).isoformat()
     window = f"opens {item.opens_after} after {anchor}"
     until = f", due {item.due_after} after it" if item.due_after else f", due on {item.due_on}" if item.due_on else ""
     return f"each {policy.each}: {window}{until}"

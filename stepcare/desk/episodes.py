@@ -12,7 +12,7 @@ from engine.model import Actor, Episode, Json, Record
 from engine.picture import picture
 from engine.time import local_day
 from engine.view import Pending, View
-from stepcare.answers import due_item_json, flag_json, message_json, request_json, timer_json
+from stepcare.answers import asked, due_item_json, flag_json, message_json, request_json, timer_json
 from stepcare.desk.doing import find_episode
 from stepcare.desk.opened import Desk, opened, reader_of, require_seen, teams_of
 from stepcare.options import Options
@@ -243,7 +243,8 @@ def _entry_json(kept: Kept, compiled: Compiled) -> Row:
     passed += [f"{rule.id} signed off" for rule in decision.rules if rule.signed_off]
     form = command.values.get("form")
     title = compiled.pathway.forms[str(form)].title if form in compiled.pathway.forms else form
-    what = decision.taken or (str(title).lower() if title else None) or command.of
+    what = decision.taken or (str(title).lower() if title else None) or asked(command) or command.of
+    said = f"{command.kind.value} {what}" if what and what != command.kind.value else command.kind.value
     return {
         "entry": envelope.index,
         "recorded_at": instant(envelope.recorded_at),
@@ -251,7 +252,7 @@ def _entry_json(kept: Kept, compiled: Compiled) -> Row:
         "by": envelope.actor.id,
         "role": envelope.actor.role,
         "command": command.kind.value,
-        "what": f"{command.kind.value} {what}" if what else command.kind.value,
+        "what": said,
         "transition": decision.transition,
         "form": form,
         "record": command.id,

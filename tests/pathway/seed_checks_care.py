@@ -7,6 +7,12 @@ from tests.worlds import RAVI, World
 from tests.worlds_pathway import exercise, point, points_of
 
 
+AGAINST_MANIPULATION = (
+    *("bone_tumour", "severe_osteoporosis", "instability", "bone_infection", "active_arthritis"),
+    *("neurological_deficit", "bleeding_risk", "aneurysm"),
+)
+
+
 def compression(*points: str) -> dict[str, Json]:
     """Give the answers of massage by compression of these trigger points."""
     targets: list[Json] = [{"point": one} for one in points]
@@ -86,11 +92,9 @@ def s19(pathway: Pathway) -> None:
 def s20(pathway: Pathway) -> None:
     """Manipulation can be offered once nothing speaks against it; it has no content of its own and nothing needs it."""
     world = at(pathway, "professional")
-    against = ("bone_tumour", "severe_osteoporosis", "instability", "bone_infection", "active_arthritis")
-    against = (*against, "neurological_deficit", "bleeding_risk", "aneurysm")
-    clear: dict[str, Json] = dict.fromkeys(against, False)
+    clear: dict[str, Json] = dict.fromkeys(AGAINST_MANIPULATION, False)
     stops(world.start("manipulation"), Level.SS, "MAN-01")
-    for one in against:
+    for one in AGAINST_MANIPULATION:
         stops(world.start("manipulation", **{**clear, one: True}), Level.HS2, "MAN-01")
     fine(world.start("manipulation", **clear))
     assert pathway.treatments["manipulation"].content == "none_in_seed", "it pretends to have content"

@@ -6,6 +6,7 @@ Every check is given a pathway and builds everything from it, so that it can be 
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 
 from engine.compiled import Compiled
 from engine.conditions import check_yes_no, compile_condition, parse
@@ -50,8 +51,10 @@ def compiled_of(pathway: Pathway, **settings: Settings) -> Compiled:
     return _compiled(_Same(pathway, settings))
 
 
-def at(pathway: Pathway, place: str, *, onset: date = ONSET, **settings: Settings) -> World:
-    """Give a world of this pathway whose episode stands at a place of the happy path."""
+def at(
+    pathway: Pathway, place: str, *, onset: date = ONSET, settings: Mapping[str, Settings] = MappingProxyType({})
+) -> World:
+    """Give a world of this pathway, under a site's settings, whose episode stands at a place of the happy path."""
     return episode_in(place, compiled_of(pathway, **settings), onset=onset)
 
 
@@ -168,5 +171,5 @@ def treatment(world: World, kind: str) -> str:
 
 def chronicity_on(pathway: Pathway, days: int, **settings: Settings) -> str | None:
     """Say what a problem is called so many days after its onset."""
-    world = at(pathway, "intake", onset=START - timedelta(days=days), **settings)
+    world = at(pathway, "intake", onset=START - timedelta(days=days), settings=settings)
     return chronicity(view(world))

@@ -23,7 +23,7 @@ from storage.schema import statements
 from storage.tables import Room
 from tests.storage.acts import NOW
 
-OLD = (3, 40, 1)
+OLD, CURRENT = (3, 40, 1), (3, 99)
 
 
 def opening(directory: Path | str) -> Database:
@@ -193,8 +193,9 @@ def test_a_place_is_a_directory() -> None:
 def test_two_writers_need_a_library_that_is_safe_for_two(directory: Path) -> None:
     """An old SQLite writes alone, whoever came first; two current ones share."""
     with closing(opening(directory)) as one, closing(opening(directory)) as two:
+        one.library = two.library = CURRENT
         assert one.writer is not two.writer
-    for first, second in ((OLD, OLD), (OLD, (3, 99)), ((3, 99), OLD)):
+    for first, second in ((OLD, OLD), (OLD, CURRENT), (CURRENT, OLD)):
         with closing(opening(directory)) as one, closing(opening(directory)) as two:
             one.library, two.library = first, second
             assert one.writer is not None
