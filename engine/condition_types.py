@@ -154,7 +154,8 @@ class _Checker:
         if isinstance(node, Negative):
             if found.kind not in ("number", "duration"):
                 return self.note(node, f"{WORDS[found.kind]} has no sign.")
-            return replace(found, low=_less(found.high), high=_less(found.low))
+            kept = found.known and found.kind == "number"
+            return replace(found, low=_less(found.high), high=_less(found.low), known=kept)
         if found.kind != "number" or not found.whole or found.unit not in DAY_UNITS:
             return self.note(node, "days(…) takes a whole number of days.")
         return Type(kind="duration", known=found.known)
@@ -178,10 +179,8 @@ class _Checker:
             )
         if kinds == ("date", "date") and operator == "-":
             return Type(kind="duration", known=known)
-        if kinds == ("date", "duration") and operator in "+-":
-            return Type(kind="date", known=known)
-        if kinds == ("duration", "duration") and operator in "+-":
-            return Type(kind="duration", known=known)
+        if kinds in (("date", "duration"), ("duration", "duration")) and operator in "+-":
+            return Type(kind=left.kind)  # not `known`: the sum may lie beyond the calendar
         hint = " Write days(…) around the number." if set(kinds) & {"date", "duration"} and "number" in kinds else ""
         return self.note(node, f"{WORDS[left.kind]} {operator} {WORDS[right.kind]} has no meaning.{hint}")
 

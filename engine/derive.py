@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 
 from engine.facts import Item, Value
-from engine.fold import root_of
+from engine.fold import current, root_of
 from engine.measures import Thresholds, comparable, improvement, number_of, respond
 from engine.model import Episode, Json, Record
 from engine.view import View
@@ -273,6 +273,17 @@ def running(view: View, group: str) -> int:
     )
 
 
+def planned_found(view: View) -> bool:
+    """Say whether what is recorded was planned: it names an open plan, or corrects the record that ended one."""
+    for one in view.episode.treatments:
+        if one.id == view.pending.of and one.status == "planned":
+            return True
+        ended = current(view.by_id, one.record) if one.id != one.record else None
+        if ended is not None and ended.id == view.pending.supersedes:
+            return True
+    return False
+
+
 def is_overdue(due_at: datetime | None, status: str, now: datetime) -> bool:
     """Say whether work is overdue: open, and its window has closed. The one definition, for every reader."""
     return status == "open" and due_at is not None and now >= due_at
@@ -337,7 +348,5 @@ RESOLVERS: Mapping[str, Callable[[View], Value | None]] = {
     "actor.role": lambda view: str(view.pending.actor.role) if view.pending.actor else "service",
     "actor.id": lambda view: view.pending.actor.id if view.pending.actor else "service",
     "sign_off.given": lambda view: view.pending.signed,
-    "planned.found": lambda view: any(
-        one.id == view.pending.of and one.status == "planned" for one in view.episode.treatments
-    ),
+    "planned.found": planned_found,
 }

@@ -50,8 +50,9 @@ def events_of(
         found.append(Recorded(record=record, supersedes=wish.pending.supersedes, personal=personal))
     if wish.treatment is not None:
         found.append(Put(item=wish.treatment))
+    if command.kind in (Kind.RECORD, Kind.CONTACT, Kind.CORRECT):
+        found += _deviations(episode, command, wish, rules)
     if command.kind in (Kind.RECORD, Kind.CONTACT):
-        found += _deviations(command, rules)
         found += _reasons_given(episode, wish)
     found += _flags(compiled, episode, command, wish)
     if wish.transition is not None and wish.target is not None:
@@ -88,11 +89,19 @@ def _snoozed(episode: Episode, command: Command) -> Put:
     return Put(item=replace(item, snoozed_until=until))
 
 
-def _deviations(command: Command, rules: Sequence[RuleResult]) -> Iterator[Put]:
-    """What has happened is never refused: it is kept with the rule it went against, and the reason if one was given."""
+def _deviations(episode: Episode, command: Command, wish: Wish, rules: Sequence[RuleResult]) -> Iterator[Put]:
+    """What has happened is never refused: it is kept with the rule it went against, and the reason if one was given.
+
+    A correction says anew what happened; what was a deviation of the old record already is not kept twice.
+    """
+    corrected = {wish.pending.supersedes} if wish.pending.supersedes else set()
+    for record in reversed(episode.records):
+        if record.superseded_by in corrected:
+            corrected.add(record.id)
+    known = {deviation.rule for deviation in episode.deviations if deviation.record in corrected}
     for rule in rules:
         against = not rule.satisfied or rule.override is not None
-        if against and rule.level not in (Level.FORM, Level.INFO):
+        if against and rule.id not in known and rule.level not in (Level.FORM, Level.INFO):
             reason = rule.override.reason if rule.override else None
             yield Put(item=Deviation(id=f"{command.id}:{rule.id}", rule=rule.id, record=command.id, reason=reason))
 

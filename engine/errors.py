@@ -3,6 +3,7 @@
 StepcareError                 exit 1
 ├── InvalidInput              exit 2   the caller's data, not the caller's wish
 │   ├── BadPack               exit 6   a pathway pack with findings
+│   ├── ConditionError        exit 2   a condition that is none (condition_tree.py)
 │   └── BadScenario           exit 2   a play file with findings
 ├── NotFound                  exit 3
 ├── Refused                   exit 4   by permission, before any rule is asked
@@ -11,6 +12,7 @@ StepcareError                 exit 1
 │   └── KeyReused             exit 5
 ├── VerificationFailed        exit 6
 └── Unverifiable              exit 7
+    └── KeyDestroyed          exit 7   the person was erased (storage/vault.py)
 
 Messages say what happened, to what, why, and what to do now. They hold ids, never names or clinical text.
 """

@@ -31,6 +31,7 @@ from engine.condition_tree import (
 from engine.facts import Item, Number, Value
 
 MOST_BITS = 4096
+MOST_DAYS = timedelta.max.days
 Unlisted = Literal["unlisted"]
 UNLISTED: Unlisted = "unlisted"  # in place of an entry: the list itself is unknown
 
@@ -60,7 +61,7 @@ def closure(node: Node, scope: Scope = ()) -> Run:  # noqa: C901, PLR0912 - one 
                 return lambda _look, one, _other: one.get(key)
             return lambda _look, _one, other: other.get(key)
         case Negative(operand=operand):
-            return _applied(operator.neg, closure(operand, scope))
+            return _applied(_negated, closure(operand, scope))
         case Days(operand=operand):
             return _applied(_days, closure(operand, scope))
         case Arithmetic(operator=sign, left=left, right=right):
@@ -182,11 +183,14 @@ def _kept(number: Number) -> Number | None:
     return number
 
 
-def _days(count: Number) -> timedelta | None:
-    try:
-        return timedelta(days=int(count)) if count == int(count) else None
-    except OverflowError:  # longer than any calendar
-        return None
+def _negated(value: Number | timedelta) -> Value | None:
+    return _added(operator.sub, timedelta(0), value) if isinstance(value, timedelta) else -value
+
+
+def _days(count: Number) -> timedelta:
+    # The type check lets whole numbers through only. More days than any calendar has are the most there are:
+    # longer than every real duration, and unknown as soon as they are added to a day.
+    return timedelta(days=max(-MOST_DAYS, min(int(count), MOST_DAYS)))
 
 
 ARITHMETIC: Mapping[str, Callable[..., Value | None]] = {"+": _plus, "-": _minus, "*": _times, "/": _divided}

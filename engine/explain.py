@@ -27,6 +27,13 @@ from engine.evaluate import NO_ITEM, Run, closure
 from engine.facts import Lookup, Value
 from engine.model import Clause, Input, Json
 
+UNITS = {
+    "day": timedelta(days=1),
+    "hour": timedelta(hours=1),
+    "minute": timedelta(minutes=1),
+    "second": timedelta(seconds=1),
+    "microsecond": timedelta.resolution,
+}
 SAFE = 2**53  # a JSON number beyond this is not the same number everywhere
 
 
@@ -108,11 +115,9 @@ def json_of(value: Value | None) -> Json:
 
 
 def _length(value: timedelta) -> str:
-    for unit, size in (("day", timedelta(days=1)), ("hour", timedelta(hours=1)), ("minute", timedelta(minutes=1))):
-        if value % size == timedelta(0):
-            count = value // size
-            return f"{count} {unit}{'' if count == 1 else 's'}"
-    return f"{value / timedelta(seconds=1)} seconds"
+    """Write a duration in the largest unit of which it is a whole number."""
+    unit, size = next((unit, size) for unit, size in UNITS.items() if not value % size)
+    return f"{value // size} {unit}{'' if value // size == 1 else 's'}"
 
 
 def _atoms(node: Node) -> Iterator[Node]:

@@ -1,8 +1,10 @@
 """The picture after a commit: what lists, pages and decisions show, and which of the tracks' rules do not hold."""
 
 from dataclasses import replace
+from fractions import Fraction
 
-from engine.derive import overdue
+from engine.conditions import json_of
+from engine.derive import overdue, score_now
 from engine.model import Json, Level, RuleResult
 from engine.rules import ask_rules
 from engine.view import View
@@ -18,4 +20,13 @@ def broken_invariants(view: View) -> tuple[RuleResult, ...]:
 
 def picture(view: View) -> dict[str, Json]:
     """Give the derived picture of an episode, as lists, pages and decisions show it."""
-    return {**view.picture(SHOWN), "overdue": overdue(view.episode, view.now)}
+    primary = view.compiled.pathway.response.pain[0]
+    first, last = score_now(view, primary, 0), score_now(view, primary, -1)
+    change = last - first if isinstance(first, int | Fraction) and isinstance(last, int | Fraction) else None
+    return {
+        **view.picture(SHOWN),
+        "overdue": overdue(view.episode, view.now),
+        "baseline": json_of(first),
+        "last": json_of(last),
+        "change": json_of(change),
+    }

@@ -182,12 +182,11 @@ class Space:
                 return Sum(factors={}, number=Fraction(value))
             case Days(operand=operand):
                 return self._sum(operand)
+            case Arithmetic() | Negative() if self._leaves_calendar(node):
+                return None
             case Negative(operand=operand):
                 return NOTHING.plus(self._sum(operand), Fraction(-1))
             case Arithmetic(operator="+" | "-" as sign, left=left, right=right):
-                moved_day = self._type(left).kind == "date" and self._type(right).kind == "duration"
-                if moved_day and not isinstance(right, Days):
-                    return None  # a day takes the whole days of a duration only, so the sum would not be exact
                 return self._sum(left).plus(self._sum(right), Fraction(1 if sign == "+" else -1))
             case Arithmetic(operator="*", left=left, right=right):
                 one, other = self._sum(left), self._sum(right)
@@ -201,6 +200,11 @@ class Space:
                 )
             case _:
                 return None
+
+    def _leaves_calendar(self, node: Node) -> bool:
+        """Say whether a sum of days and durations may be unknown though its parts are known."""
+        kinds = tuple(self._type(part).kind for part in children(node))
+        return kinds != ("date", "date") and not set(kinds) <= {"number"}
 
     def _ordered(self, sum_: Sum, operator: str) -> Formula:
         """Turn `sum < 0` or `sum == 0` into a test of one quantity against one number."""
@@ -289,9 +293,7 @@ class Space:
                 return self._needed(self.definitions[name])
             case Fact(name=name):
                 return frozenset() if self.types[name].known else frozenset({name})
-            case Arithmetic() | Negative() | Days() | Not():
-                return frozenset().union(*(self._needed(part) for part in children(node)))
-            case Comparison(rest=rest) if len(rest) == 1:
+            case Arithmetic() | Negative() | Days():
                 return frozenset().union(*(self._needed(part) for part in children(node)))
             case Aggregate(loops=loops) if isinstance(loops[0].source, Fact):
                 return self._needed(loops[0].source)

@@ -18,7 +18,12 @@ from engine.view import Pending, View
 
 OPENING = ("planned", "active")
 NOT_GIVEN = ("declined", "unavailable", "contraindicated")
-ENVELOPE = {"form", "transition", "to", "record"}  # keys of `values` that are not answers
+# Keys of `values` that steer the command and are no answers; a form may ask `to` wherever nothing moves.
+STEERS: Mapping[Kind, tuple[str, ...]] = {
+    Kind.MOVE: ("form", "transition", "to"),
+    Kind.CORRECT: ("form", "record"),
+}
+NAMES_FORM = ("form",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ def answers(values: Values, *taken: str) -> dict[str, Json]:
 def with_form(wish: Wish, compiled: Compiled, episode: Episode, command: Command, form: str) -> Wish:
     """Read the form's answers into the wish's own record."""
     blank = blank_record(episode, command, form, wish.now)
-    return read_into(wish, compiled.pathway, blank, answers(command.values, *ENVELOPE))
+    return read_into(wish, compiled.pathway, blank, answers(command.values, *STEERS.get(command.kind, NAMES_FORM)))
 
 
 def read_into(wish: Wish, pathway: Pathway, blank: Record, raw: Mapping[str, Json]) -> Wish:
@@ -242,7 +247,7 @@ def _move(compiled: Compiled, episode: Episode, command: Command, wish: Wish) ->
     form = transitions[found.transition].form
     if form is not None:
         return with_form(wish, compiled, episode, command, form)
-    for key in answers(command.values, *ENVELOPE):
+    for key in answers(command.values, *STEERS[Kind.MOVE]):
         wish = _wrong(wish, key, f"{key} is not asked by {said}.")
     return wish
 
@@ -253,7 +258,7 @@ def _correct(compiled: Compiled, episode: Episode, command: Command, wish: Wish)
     if old is None or old.superseded_by is not None:
         why = "was corrected already: correct the one that stands" if old else "is not here"
         return _wrong(wish, "record", f"Record {name!r} {why}.")
-    fresh = answers(command.values, *ENVELOPE)
+    fresh = answers(command.values, *STEERS[Kind.CORRECT])
     merged = {key: value for key, value in {**old.values, **fresh}.items() if value is not None}
     at = wish.at if command.occurred_at else old.occurred_at
     wish = replace(wish, at=at, day=local_day(at, episode.zone))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from random import Random
 
+from engine.measures import number_of
 from engine.model import Actor, Episode, Json, Kind, Level, Outcome, Override, RuleResult
 from engine.service import Answer
 from stepcare.demo_forms import (
@@ -26,11 +27,12 @@ from stepcare.demo_forms import (
     session_done,
     trigger_point,
 )
-from stepcare.demo_people import Invented, random_of
+from stepcare.demo_people import BO, MAIN, Invented, random_of
 from stepcare.demo_response import Healing
 from stepcare.demo_stage import Act, Stage, Telling
 
 DESK, CLINIC, AFTERNOON, ROUND = time(8, 30), time(10), time(14), time(16, 30)
+BOS_SHARE = 35  # of a hundred episodes of the main team, until bo leaves
 CLINIC_DAYS = (1, 3)  # days of the week, counted from the story's first
 WHY_OTHER = "Talked over in the team and agreed with the person."
 
@@ -51,6 +53,7 @@ class Chart:
     person: Invented
     rng: Random
     healing: Healing
+    owner: Actor  # the coordinator who answers for the episode
     patient: str = ""  # alias of the person, where that is not the episode's own
     points: list[str] = field(default_factory=list)
 
@@ -59,7 +62,8 @@ class Chart:
         """Open a chart."""
         rng = random_of(seed, alias, "course")
         healing = Healing.of(person.activities, random_of(seed, alias, "response"))
-        return cls(stage=stage, alias=alias, person=person, rng=rng, healing=healing)
+        owner = BO if person.team is MAIN and rng.randrange(100) < BOS_SHARE else person.team.coordinator
+        return cls(stage=stage, alias=alias, person=person, rng=rng, healing=healing, owner=owner)
 
     # --- looking
 
@@ -94,6 +98,22 @@ class Chart:
     def unasked(self) -> bool:
         """Say whether the person's own story is over: closed or voided."""
         return self.state.startswith("closed") or self.state == "voided"
+
+    def last_pain(self) -> int:
+        """Give the pain the person last told."""
+        nprs = self.stage.pathway.instruments["nprs"]
+        for record in reversed(self.episode.records):
+            if record.values.get("nprs") is not None:
+                return int(number_of(nprs, record.values["nprs"]))
+        return self.healing.pain
+
+    def better(self) -> Row:
+        """Give what somebody says who is clearly better."""
+        return {"nprs": min(self.last_pain() // 3, 2), "function_word": "improved", "pgic": "much_improved"}
+
+    def no_better(self) -> Row:
+        """Give what somebody says to whom nothing has changed."""
+        return {"nprs": self.last_pain(), "function_word": "unchanged", "pgic": "no_change"}
 
     # --- waiting
 
@@ -144,7 +164,7 @@ class Chart:
         """Record a form; the assessor does, unless said otherwise."""
         return (yield from self.do(by or self.person.team.assessor, Kind.RECORD, values, occurred=occurred))
 
-    def move(self, transition: str, by: Actor | None = None, **values: Json) -> Telling[Answer]:
+    def move(self, transition: str, by: Actor | None = None, /, **values: Json) -> Telling[Answer]:
         """Ask for a move, once, as it stands."""
         row = {"transition": transition, **values}
         return (yield from self.do(by or self.person.team.assessor, Kind.MOVE, row))
@@ -175,6 +195,11 @@ class Chart:
             answer = yield from self.sign(answer, second or self.person.team.second)
         return answer
 
+    def site(self, by: Actor, kind: Kind, values: Row, of: str | None = None) -> Telling[Answer]:
+        """Ask for something that is about the whole site."""
+        (answer,) = yield (Act(by=by, kind=kind, values=values, of=of),)
+        return answer
+
     def sign(self, asked: Answer, by: Actor, answer: str = "yes", text: str = "") -> Telling[Answer]:
         """Answer a request for a second person's yes."""
         values: Row = {"answer": answer, **({"text": text} if text else {})}
@@ -189,11 +214,10 @@ class Chart:
         values["patient"] = self.stage.person(alias, self.person.details())
         answer = yield from self.insist(self.person.team.coordinator, Kind.REGISTER, values)
         if answer.decision.outcome is Outcome.ACCEPTED:
-            who = self.person.team.coordinator
-            yield from self.do(who, Kind.ASSIGN, {"owner": who.id})
+            yield from self.do(self.person.team.coordinator, Kind.ASSIGN, {"owner": self.owner.id})
         return answer
 
-    def assess(self, points: int = 1, **changes: Json) -> Telling[Answer]:
+    def assess(self, points: int = 1, /, **changes: Json) -> Telling[Answer]:
         """Do everything the first visit is for: consent, screen, findings, trigger points, self-management."""
         if self.state == "intake":
             yield from self.move("start_assessment")
@@ -215,7 +239,7 @@ class Chart:
         """Ask for red flags."""
         return (yield from self.record(screen(self.stage.pathway, **changes)))
 
-    def palpate(self, muscle: str, side: str = "left", **changes: Json) -> Telling[Answer]:
+    def palpate(self, muscle: str, side: str = "left", /, **changes: Json) -> Telling[Answer]:
         """Record a trigger point."""
         answer = yield from self.record(trigger_point(muscle, side, **changes))
         if answer.entry is not None:
@@ -227,10 +251,10 @@ class Chart:
         yield from self.register()
         yield from self.clinic(1)
         yield from self.assess(points)
-        return (yield from self.enter("enter_step1", fate=fate))
+        return (yield from self.enter("enter_step1", "self_care", fate))
 
     def enter(
-        self, transition: str, *, to: str = "self_care", fate: str | None = None, **values: Json
+        self, transition: str, to: str = "self_care", fate: str | None = None, /, **values: Json
     ) -> Telling[Answer]:
         """Begin a step out of the assessment."""
         row: Row = {"transition": transition, **AGREES, **values}
@@ -253,13 +277,13 @@ class Chart:
         if step == "multidisciplinary" and "rehab_programme" not in running:
             yield from self.insist(team.assessor, Kind.START, rehab())
 
-    def reassess(self, occurred: datetime | None = None, **changes: Json) -> Telling[Answer]:
+    def reassess(self, occurred: datetime | None = None, /, **changes: Json) -> Telling[Answer]:
         """Screen and reassess at a visit."""
         yield from self.record(screen(self.stage.pathway), occurred=occurred)
         values: Row = {"form": "reassessment", **self.healing.reassessed(self.today), **AGREES, **changes}
         return (yield from self.record(values, occurred=occurred))
 
-    def step_up(self, to: str, fate: str | None = None, **values: Json) -> Telling[Answer]:
+    def step_up(self, to: str, fate: str | None = None, /, **values: Json) -> Telling[Answer]:
         """Step up, with a reason or a second person where it needs one, and begin what belongs to the new step."""
         row: Row = {"transition": "step_up", "to": to, **AGREES, **values}
         if to == "injection":
@@ -269,13 +293,16 @@ class Chart:
             yield from self.begin(to, fate)
         return answer
 
-    def prepare(self) -> Telling[None]:
-        """Get ready for a session on its day: screen, and what the plan must know."""
+    def prepare(self, points: int = 1) -> Telling[None]:
+        """Get ready for a session on its day: screen, palpate anew, and what else the plan must know."""
         yield from self.screened()
+        self.points.clear()
+        for number in range(points):
+            yield from self.palpate(self.person.muscles[number % len(self.person.muscles)])
         if not any(one.form == "allergies" for one in self.episode.records):
             yield from self.record({"form": "allergies", **NO_ALLERGIES}, self.person.team.proceduralist)
 
-    def plan(self, points: Sequence[str] | None = None, **changes: Json) -> Telling[Answer]:
+    def plan(self, points: Sequence[str] | None = None, /, **changes: Json) -> Telling[Answer]:
         """Plan a session; soft stops are passed with a reason, a second person says yes at once where one is needed."""
         who = self.person.team.proceduralist
         values = session(self.person, self.today, points or self.points[:1], **changes)
@@ -284,7 +311,7 @@ class Chart:
             answer = yield from self.sign(answer, self.person.team.assessor)
         return answer
 
-    def inject(self, points: Sequence[str] | None = None, **changes: Json) -> Telling[Answer]:
+    def inject(self, points: Sequence[str] | None = None, /, **changes: Json) -> Telling[Answer]:
         """Record what was done at a session, as it was planned unless said otherwise."""
         values = session_done(self.today, points or self.points[:1], **changes)
         return (yield from self.record(values, self.person.team.proceduralist))

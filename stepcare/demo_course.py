@@ -22,6 +22,11 @@ Told = Telling[None]
 def course(chart: Chart) -> Told:
     """Tell a whole course, from the first letter to wherever it stands when the story ends."""
     yield from chart.register()
+    yield from goes_on(chart)
+
+
+def goes_on(chart: Chart) -> Told:
+    """Tell a course on from where it stands."""
     for _ in range(ENOUGH):
         tell = PLACES.get(chart.state)
         if tell is None:
@@ -67,10 +72,10 @@ def _begin(chart: Chart) -> Told:
     if way == "first":
         yield from chart.enter("enter_step1")
     elif way == "elsewhere":
-        told: Row = {"reason": "done_elsewhere", "evidence": "Six weeks of exercise and heat, by her own practice."}
-        yield from chart.enter("enter_step2_direct", to="professional", **told)
+        given = "Six weeks of exercise and heat, at another practice."
+        yield from chart.enter("enter_step2_direct", "professional", reason="done_elsewhere", evidence=given)
     else:
-        yield from chart.enter("enter_step2_direct", to="professional", reason="patient_preference")
+        yield from chart.enter("enter_step2_direct", "professional", reason="patient_preference")
     if chart.state == "assessment":
         yield from chart.later(30)
 
@@ -142,9 +147,6 @@ def _session(chart: Chart) -> Told:
     if chart.state != "injection":
         return
     yield from chart.prepare()
-    chart.points.clear()
-    for muscle in chart.person.muscles[:2]:
-        yield from chart.palpate(muscle)
     changes: Row = {"c1_acknowledged": True, "c1_patient_told": True} if chart.chance(85) else {}
     if chart.chance(12):
         sites: list[Json] = [{"point": chart.points[0], "volume_ml": 1, "gauge": 23}]

@@ -30,6 +30,11 @@ OWNER = Actor(id="play-owner", role=Role.PATHWAY_OWNER)
 SECOND = Actor(id="play-second", role=Role.LEAD)
 FIRE = "fire"
 WAIT = "wait"
+PARTS = {  # what follows from timers, as `answers.py` names it
+    "due_items": ("created", "changed", "cancelled", "done"),
+    "timers": ("armed", "cancelled", "fired", "stale", "expired"),
+    "messages": ("queued", "cancelled"),
+}
 # Nobody's: first names by the order of episodes, one family name that is the word for play.
 NAMES = ("Alva", "Bela", "Cleo", "Dara", "Enno", "Fina", "Gero", "Hede", "Ivo", "Juna", "Kaja", "Levi", "Mina", "Nils")
 
@@ -199,7 +204,7 @@ class _Story:
             "outcome": Outcome.ACCEPTED.value,
             "state_before": state,
             "state": state,
-            **{part: _together(mine, part) for part in ("due_items", "timers", "messages")},
+            **{part: _together(mine, part) for part in PARTS},
             "fired": len(mine),
             "derived": self._picture(episode) if episode else {},
             "entry": None,
@@ -218,7 +223,7 @@ class _Story:
 
 
 def _together(rows: list[Row], part: str) -> Row:
-    found: dict[str, list[Json]] = {}
+    found: dict[str, list[Json]] = {name: [] for name in PARTS[part]}
     for row in rows:
         for name, items in cast("dict[str, list[Json]]", row[part]).items():
             found.setdefault(name, []).extend(items)

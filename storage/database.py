@@ -29,6 +29,7 @@ except ImportError:  # no wheel fits this machine: the standard library's own
 
 DriverError: type[Exception] = driver.Error
 Busy: type[Exception] = driver.OperationalError
+LIBRARY: tuple[int, ...] = driver.sqlite_version_info
 
 # Versions of the schema, oldest first; a test compares them with the migrations. Alembic itself is loaded only to
 # migrate: it would double the time of every command.
@@ -128,7 +129,7 @@ def rows(cursor: Any) -> list[Row]:
 class Database:
     """An open database with its vault. Threads may share it."""
 
-    def __init__(self, files: Files, vault: Vault, library: tuple[int, ...] = driver.sqlite_version_info) -> None:
+    def __init__(self, files: Files, vault: Vault, library: tuple[int, ...] = LIBRARY) -> None:
         """Use `Database.open`. `library` is the version of SQLite that decides whether two processes may write."""
         self.files, self.vault, self.library = files, vault, library
         self.lock = threading.RLock()

@@ -31,6 +31,8 @@ OVERRIDE_KEYS = ("rule", "reason", "text")
 EXPECT_KEYS = (
     *("at", "by", "command", "episode", "outcome", "state_before", "state", "rules", "failed", "prompts"),
     *("recommended", "taken", "due_items", "timers", "messages", "derived", "entry", "problem", "transition"),
+    *("role", "occurred_at", "records", "flags", "deviations", "request", "relied_on_by", "repeated", "code"),
+    *("asked", "id", "fired"),
 )
 
 OFFSET = re.compile(

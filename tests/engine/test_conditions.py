@@ -202,6 +202,22 @@ def test_a_day_beyond_the_calendar_is_unknown() -> None:
     """No written number of days can break the calendar."""
     assert value("today + days(99999999) > today", today=date(2026, 3, 2)) is None
     assert value("today + days(999999999999999) > today", today=date(2026, 3, 2)) is None
+    longest = {"param__window": timedelta.max}
+    assert value("-param.window < param.window", **longest) is None
+    assert value("param.window + param.window > param.window", **longest) is None
+
+
+def test_more_days_than_any_calendar_has_are_longer_than_every_duration() -> None:
+    """A day count out of all proportion still compares as the long time it is."""
+    assert value("days(999999999999999) > param.window", param__window=timedelta(days=14)) is True
+    assert value("-days(999999999999999) < param.window", param__window=timedelta(days=14)) is True
+
+
+def test_durations_add_up() -> None:
+    """Half a window is not a window, two are more than one."""
+    window = {"param__window": timedelta(days=14)}
+    assert value("param.window + days(1) == days(15)", **window) is True
+    assert value("param.window - days(15) == -days(1)", **window) is True
 
 
 def test_a_number_too_long_to_keep_is_unknown() -> None:
@@ -273,6 +289,8 @@ NOT_SAID: Item = {"ml": None, "drug": None, "on": None, "signs": None}
         ('any(g.kind == "pain" for s in sites if s.ml > 2 for g in s.signs)', ({**NOT_SAID, "ml": 1}, TWO), False),
         ("count(s for s in sites if any(g.kind == 'pain' for g in s.signs))", (ONE, TWO), 1),
         ("count(g for s in sites for g in s.signs)", (ONE, NOT_SAID), None),
+        ("count(g for s in sites for g in s.signs)", None, None),
+        ("any(-s.ml < -2 for s in sites)", (ONE, TWO), True),
     ],
 )
 def test_lists(text: str, entries: tuple[Item, ...] | None, answer: Value | None) -> None:
@@ -355,6 +373,8 @@ def test_parameters_inside_a_list_question_are_shown() -> None:
         (timedelta(days=-3), "-3 days"),
         (timedelta(hours=36), "36 hours"),
         (timedelta(minutes=90), "90 minutes"),
+        (timedelta(seconds=1), "1 second"),
+        (timedelta(microseconds=1500000), "1500000 microseconds"),
         (frozenset({"b", "a"}), ["a", "b"]),
         ((ONE, TWO), 2),
         ("text", "text"),
@@ -413,6 +433,17 @@ def test_values_as_json(given: Value | None, shown: object) -> None:
         ('response in ["none", 1]', 13, "numbers only or texts only"),
         ("[1] == [2]", 1, "compared by == or != with a set of codes"),
         ("sites == sites", 1, "not compared"),
+        ("[1] and agrees", 1, "stands after `in`"),
+        ("-scores.pian > 1", 2, "Did you mean scores.pain?"),
+        ("days(scores.pian) > param.window", 6, "Did you mean scores.pain?"),
+        ("param.window + today > today", 1, "has no meaning"),
+        ("today - param.window > param.window", 1, "a date is compared with a duration"),
+        ('drugs.taken > ["none"]', 15, "compared by == or !="),
+        ('["none"] in ["none"]', 1, "a list is not in a list"),
+        ("response in visited", 1, "none of its codes is among the codes there"),
+        ('"respond" == response', 1, "Did you mean responder?"),
+        ('response < "none"', 1, "has no order"),
+        ("scores.pain in ['a']", 1, "a number is never one of these"),
         ("any(s.ml for s in sites)", 5, "any needs a yes/no, not a number"),
         ("sum(s.drug for s in sites) > 1", 5, "sum needs a number"),
         ('max(s.drug for s in sites) == "saline"', 5, "max needs a number or a date or a duration"),
@@ -535,6 +566,11 @@ def test_names_in_leaves_out_entries() -> None:
         ("agrees is known", True),
         ("stay.day / 2 > 1", False),
         ("stay.day - 2 > 1", True),
+        ("-stay.day < 0", True),
+        ("today - today < days(stay.day)", True),
+        ("today + param.window > today", False),
+        ("param.window - param.window < param.window", False),
+        ("-param.window < param.window", False),
         ("count(history.session) > 1", True),
         ("count(sites) > 1", False),
         ("any(s.ml > 1 for s in history.session)", False),

@@ -67,7 +67,7 @@ class Referee:
         assert isinstance(node.func, ast.Name)
         if node.func.id == "days":
             count = self.of(node.args[0], scope)
-            return None if count is None else timedelta(days=int(count))
+            return None if count is None else timedelta(days=int(count))  # the facts here fit a calendar
         return self.aggregate(node.func.id, node.args[0], scope)
 
     def arithmetic(self, op: ast.operator, left: Any, right: Any) -> Any:
@@ -349,7 +349,14 @@ FORMS: Mapping[str, list[Make]] = {
     "code": [LEAF["code"], closed(over("last({})", "code"), "f.code")],
     "codes": [LEAF["codes"]],
     "date": [LEAF["date"], join("({} + {})", "date", "duration"), join("({} - {})", "date", "duration")],
-    "duration": [LEAF["duration"], join("({} - {})", "date", "date"), join("days({})", "whole")],
+    "duration": [
+        LEAF["duration"],
+        join("({} - {})", "date", "date"),
+        join("({} + {})", "duration", "duration"),
+        join("({} - {})", "duration", "duration"),
+        join("(-{})", "duration"),
+        join("days({})", "whole"),
+    ],
 }
 
 

@@ -473,8 +473,18 @@ def test_definitions_are_written_out_in_the_proof() -> None:
         (("-scores.pain > -4", "stay"), ("scores.pain / 2 >= 2", "go"), ("scores.pain is unknown", "ask")),
         (
             ("today - scores.again < days(14)", "stay"),
-            ("scores.again <= today - days(14)", "go"),
+            ("not today - scores.again < days(14)", "go"),
             ("scores.again is unknown", "ask"),
+        ),
+        (
+            ("scores.again <= today - days(14)", "stay"),
+            ("scores.again > today - days(14)", "go"),
+            ("scores.again is unknown or today - days(14) is unknown", "ask"),
+        ),
+        (
+            ("-(param.due + param.due) < param.due", "stay"),
+            ("-(param.due + param.due) >= param.due", "go"),
+            ("-(param.due + param.due) is unknown", "ask"),
         ),
         (
             ("days(stay.day) < param.due", "stay"),
@@ -482,8 +492,8 @@ def test_definitions_are_written_out_in_the_proof() -> None:
             ("days(stay.day) >= param.due and stay.day >= 900", "ask"),
         ),
         (
-            ('scores.word == "better"', "stay"),
-            ('scores.word in ["worse"]', "go"),
+            ('"better" == scores.word', "stay"),
+            ('scores.word in ["worse"] and "a" in ["a"]', "go"),
             ("scores.word is unknown", "ask"),
         ),
         (

@@ -6,7 +6,6 @@ from tests.pathway.seeds import ACUTE, CHRONIC, at, fine, hints, rules_of, shown
 from tests.worlds import RAVI, World
 from tests.worlds_pathway import exercise, point, points_of
 
-
 AGAINST_MANIPULATION = (
     *("bone_tumour", "severe_osteoporosis", "instability", "bone_infection", "active_arthritis"),
     *("neurological_deficit", "bleeding_risk", "aneurysm"),

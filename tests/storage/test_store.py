@@ -14,7 +14,7 @@ from engine.errors import Conflict, InvalidInput, KeyReused, NotFound, StaleEpis
 from engine.fold import fold_site
 from engine.model import Episode, Kind, Outcome, ParameterSet, Put, Record, Recorded, Site
 from engine.service import Applied, parameters_hash
-from storage.database import SAFE_FOR_TWO_WRITERS, Database, driver
+from storage.database import LIBRARY, SAFE_FOR_TWO_WRITERS, Database
 from storage.ledger import answer_hash
 from storage.store import Store
 from tests.storage.acts import NOTE, NOW, PACK, SHA, Acts, a_task
@@ -342,7 +342,7 @@ def test_many_callers_are_all_served_once(acts: Acts) -> None:
     assert {acts.store.episode(f"e{number}").version for number in range(8)} == {6}
 
 
-@pytest.mark.skipif(driver.sqlite_version_info < SAFE_FOR_TWO_WRITERS, reason="this SQLite writes alone")
+@pytest.mark.skipif(LIBRARY < SAFE_FOR_TWO_WRITERS, reason="this SQLite writes alone")
 def test_two_processes_may_write(acts: Acts) -> None:
     """A second opening of the same directory sees and extends the same log."""
     acts.register()

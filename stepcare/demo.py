@@ -1,0 +1,192 @@
+"""`stepcare demo`: a caseload of invented people, played through the real pathway, and what came of it.
+
+The story ends the evening before it is told, so that the worklist of this morning is real. Everything is asked for
+through the door everybody uses; nothing is written past it. The same seed tells the same story: who came, what was
+asked, decided and owed, counted in days. References, keys and salts are never made from the seed.
+"""
+
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from random import Random
+from time import perf_counter
+
+import typer
+
+from engine.errors import Conflict, StepcareError
+from engine.model import Outcome, Role
+from engine.pathway import Pathway
+from engine.time import at_local, local_day
+from stepcare.app import App, VirtualClock, migrate_app, open_app, wall_clock
+from stepcare.demo_characters import CHARACTERS, Character
+from stepcare.demo_chart import DESK, Chart
+from stepcare.demo_course import course
+from stepcare.demo_coverage import Coverage
+from stepcare.demo_people import MAIN, OWEN, Invented, colleagues, invented, random_of
+from stepcare.demo_site import clears_desk, leaves, sets_numbers
+from stepcare.demo_stage import Stage
+from stepcare.demo_summary import show, summed_up
+from stepcare.log import configure_log
+from stepcare.options import Options
+from stepcare.publishing import proved_pack, publish
+from stepcare.render import Step, json_text, progress
+from stepcare.settings import read_settings
+from storage.staff import Staff
+from workflows.load import Loaded
+
+PATHWAY = "mid_upper_back"
+DIRECTORY = "var/demo"
+MARK = "demo.json"  # what an earlier demonstration left there may be replaced; nothing else may
+LEFT_BEHIND = (
+    *("stepcare.db", "stepcare.db-wal", "stepcare.db-shm", "vault.db", "vault.db-wal", "vault.db-shm"),
+    *("vault.db-journal", "vault.key", "writer.lock"),
+)
+NOT_SOUND = 6
+ENDS = time(18)
+QUIET_END = 3  # days before the end in which nobody new comes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """What is told: how many episodes, over how many days, by which dice, ending on the evening of `last`."""
+
+    episodes: int
+    days: int
+    seed: int
+    last: date
+    zone: str
+
+    @property
+    def first(self) -> date:
+        """Give the first day."""
+        return self.last - timedelta(days=self.days)
+
+    @property
+    def ends(self) -> datetime:
+        """Give the instant at which it ends."""
+        return at_local(self.last, ENDS, self.zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """A story that was told: the database it left open, and what was reached."""
+
+    plot: Plot
+    app: App
+    stage: Stage
+    coverage: Coverage
+    pathway: Pathway
+
+
+@contextmanager
+def played(plot: Plot, directory: Path, tick: Step) -> Generator[Played, None, None]:
+    """Play a story into a fresh database; `tick` is called once a day."""
+    pack = proved_pack(PATHWAY)
+    clock = VirtualClock(at_local(plot.first, time(7), plot.zone))
+    migrate_app(directory, plot.zone, clock)
+    with open_app(directory, clock) as app:
+        _staffed(app, pack)
+        coverage = Coverage(pathway=pack.pathway, first=plot.first)
+        stage = Stage(
+            app=app,
+            clock=clock,
+            random=os.urandom,
+            pathway=pack.pathway,
+            zone=plot.zone,
+            first=plot.first,
+            ends=plot.ends,
+            audience=coverage.hear,
+        )
+        _cast(stage, plot, coverage)
+        stage.play(tick)
+        yield Played(plot=plot, app=app, stage=stage, coverage=coverage, pathway=pack.pathway)
+
+
+def _staffed(app: App, pack: Loaded) -> None:
+    """Put colleagues into the register and the pathway in force, before the first person comes."""
+    staff = Staff(app.database)
+    for colleague in colleagues():
+        staff.add(colleague)
+    answer = publish(app, pack, OWEN, app.make_id())
+    if answer.decision.outcome is not Outcome.ACCEPTED:
+        raise StepcareError(f"{PATHWAY} could not be published: {answer.decision.problem or answer.decision.failed}.")
+
+
+def _cast(stage: Stage, plot: Plot, coverage: Coverage) -> None:
+    """Let every telling begin on its day: the characters first, then the drawn, then what goes on beside them."""
+    people: dict[str, tuple[str, Invented]] = {}
+    for number in range(plot.episodes):
+        alias = f"E{number + 1:03}"
+        character = CHARACTERS[number] if number < len(CHARACTERS) else None
+        rng = random_of(plot.seed, alias, "person")
+        day = _begins(character, rng, plot.days)
+        person = invented(alias, rng, plot.first + timedelta(days=day))
+        if character is None:
+            chart = Chart.of(stage, alias, person, plot.seed)
+            stage.begin(course(chart), stage.at(day, DESK))
+            continue
+        patient, person = _known(character, alias, person, people)
+        person = replace(person, onset=plot.first + timedelta(days=day - character.onset))
+        people[character.name] = (patient, person)
+        chart = Chart.of(stage, alias, person, plot.seed)
+        chart.patient = patient
+        stage.begin(character.tell(chart), stage.at(day, DESK))
+    stage.begin(sets_numbers(stage), stage.at(0, DESK))
+    stage.begin(leaves(stage, coverage), stage.at(0, DESK))
+    for role in (Role.LEAD, Role.ASSESSOR, Role.COORDINATOR):
+        stage.begin(clears_desk(stage, role, plot.seed), stage.at(0, DESK))
+
+
+def _begins(character: Character | None, rng: Random, days: int) -> int:
+    if character is not None:
+        return character.day if character.day >= 0 else max(days + character.day, 0)
+    return rng.randrange(max(days - QUIET_END, 1))
+
+
+def _known(
+    character: Character, alias: str, person: Invented, people: Mapping[str, tuple[str, Invented]]
+) -> tuple[str, Invented]:
+    """Give who the character is: somebody new, or somebody who has an episode already."""
+    known = people.get(character.same_as or "")
+    if known is None:
+        return alias, replace(person, region="upper_back", consents=True, team=MAIN)
+    patient, same = known
+    return patient, replace(same, region="mid_back" if character.elsewhere else same.region)
+
+
+# --- the command --------------------------------------------------------------------------------------------------
+
+
+def run(options: Options, *, episodes: int, days: int, seed: int, serve: bool) -> None:
+    """Play the demonstration, sum it up, and say what to type next; exits 6 where the log does not verify."""
+    del serve  # there are no pages yet: the option is taken, so that scripts need not change when there are
+    settings = read_settings(os.environ, options.data or os.environ.get("STEPCARE_DATABASE") or DIRECTORY)
+    configure_log("warning", "console", wall_clock)
+    directory = _made_room(Path(settings.database))
+    last = local_day(wall_clock(), settings.zone) - timedelta(days=1)
+    plot = Plot(episodes=episodes, days=days, seed=seed, last=last, zone=settings.zone)
+    began = perf_counter()
+    with (
+        progress(f"{episodes} invented episodes over {days} days", days) as tick,
+        played(plot, directory, tick) as story,
+    ):
+        summary = summed_up(story, directory, began)
+    (directory / MARK).write_text(json_text(summary), encoding="utf-8")
+    show(options.output, summary)
+    if not summary["sound"]:
+        raise typer.Exit(NOT_SOUND)
+
+
+def _made_room(directory: Path) -> Path:
+    """Give an empty directory; what an earlier demonstration left there goes, anything else stays and is refused."""
+    if directory.exists() and any(directory.iterdir()):
+        if not (directory / MARK).is_file():
+            raise Conflict(f"{directory} is not empty and holds no demonstration: name a new directory with --data.")
+        for name in LEFT_BEHIND:
+            (directory / name).unlink(missing_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (directory / MARK).write_text("{}", encoding="utf-8")
+    return directory
