@@ -9,12 +9,13 @@ from engine.compiled import Compiled, CompiledDue, CompiledRule, CompiledTable
 from engine.conditions import Compiled as Condition
 from engine.conditions import check, compile_condition, names_in, parse
 from engine.derive import RESOLVERS
-from engine.facts import Type, Value
+from engine.facts import Number, Type, Value
 from engine.forms import value_of
 from engine.machine import Enforcer
+from engine.measures import Thresholds
 from engine.model import Json, Level
 from engine.names import names
-from engine.pathway import FormField, LevelRange, Parameter, Pathway, Rule
+from engine.pathway import DuePolicy, FormField, LevelRange, Parameter, Pathway, Rule
 from engine.prove import definition_types
 from engine.time import duration_from
 
@@ -22,6 +23,7 @@ from engine.time import duration_from
 def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, settings: Mapping[str, Json]) -> Compiled:
     """Compile a proved pathway under a site's parameter set; raises ConditionError where a condition is wrong."""
     values = {name: parameter_value(pathway, name, settings.get(name)) for name in pathway.parameters}
+    numbers = {name: one for name, one in values.items() if isinstance(one, Number) and not isinstance(one, bool)}
     types = definition_types(pathway, names(pathway))
     make = _maker(types)
     return Compiled(
@@ -30,6 +32,7 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
         parameters_hash=parameters_hash,
         settings=dict(settings),
         parameters=values,
+        numbers=numbers,
         types=types,
         rules=_bound_rules(pathway, values, make, _unset_names(pathway, values)),
         definitions={name: make(one.means) for name, one in pathway.definitions.items()},
@@ -37,29 +40,50 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
             name: CompiledTable(rows=tuple((make(row.when), row.then) for row in table.rows))
             for name, table in pathway.tables.items()
         },
-        due=tuple(
-            CompiledDue(
-                name=name,
-                policy=policy,
-                each=policy.each.partition(" ")[0],
-                about=policy.each.partition(" ")[2],
-                done_by=frozenset(policy.done_by),
-                when=make(policy.when) if policy.when else None,
-                done_when=make(policy.done_when) if policy.done_when else None,
-            )
-            for name, policy in pathway.due.items()
-        ),
+        due=tuple(_due(name, policy, make) for name, policy in pathway.due.items()),
         seconds={
             key: make(one.second.when) if one.second.when else None
             for key, one in pathway.transitions.items()
             if one.second
         },
         agrees=make(pathway.response.agrees),
+        thresholds=_thresholds(pathway, values.get(pathway.response.rule), numbers),
         enforcer=Enforcer(pathway),
         resolvers=RESOLVERS,
         screens=tuple(name for name, form in pathway.forms.items() if form.raises),
         score_fields=_score_fields(pathway),
         soft=frozenset(rule.id for rule in pathway.rules if level_of(rule, values) is Level.SS),
+    )
+
+
+def _thresholds(pathway: Pathway, rule: Value | None, numbers: Mapping[str, Number]) -> Thresholds | None:
+    """Give what counts as a change at this site; None where a number of it is unset."""
+    settings = pathway.response
+    words = ("percent", "points", "substantial", "worse", "low_baseline")
+    found = {word: numbers[name] for word in words if (name := getattr(settings, word)) in numbers}
+    return Thresholds(rule=str(rule), **found) if rule is not None and len(found) == len(words) else None
+
+
+def _due(name: str, policy: DuePolicy, make: Callable[[str], Condition]) -> CompiledDue:
+    each, _, about = policy.each.partition(" ")
+    arises = {
+        "stay": policy.states,
+        "hold": policy.states,
+        "record": (about,),
+        "treatment": (about,),
+        "proposal": (),
+        "source": (),
+        "reason_owed": ("deviation",),
+    }
+    return CompiledDue(
+        name=name,
+        policy=policy,
+        each=each,
+        about=about,
+        arises=frozenset((name, *arises.get(each, (each,)))),
+        done_by=frozenset(policy.done_by),
+        when=make(policy.when) if policy.when else None,
+        done_when=make(policy.done_when) if policy.done_when else None,
     )
 
 

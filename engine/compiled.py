@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.conditions import Compiled as Condition
-from engine.facts import Type, Value
+from engine.facts import Number, Type, Value
 from engine.machine import Enforcer
+from engine.measures import Thresholds
 from engine.model import Json, Level
 from engine.pathway import DuePolicy, Pathway, Rule
 
@@ -39,12 +40,16 @@ class CompiledTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledDue:
-    """A due policy with its conditions compiled; `each` and `about` are the words of the policy's own `each`."""
+    """A due policy with its conditions compiled; `each` and `about` are the words of the policy's own `each`.
+
+    `arises` names what an episode must have, any of it, before the policy can ask for anything: its own items, too.
+    """
 
     name: str
     policy: DuePolicy
     each: str
     about: str
+    arises: frozenset[str]
     done_by: frozenset[str]
     when: Condition | None
     done_when: Condition | None
@@ -54,9 +59,10 @@ class CompiledDue:
 class Compiled:
     """Everything `decide` needs to know about a pathway at a site.
 
-    `parameters` holds every parameter's value as conditions see it (None: unset); `settings` the raw values.
+    `parameters` holds every parameter's value as conditions see it (None: unset), `numbers` those that are numbers;
+    `settings` the raw values.
     `resolvers` answers every derived name; `screens` are the red-flag forms; `score_fields` says, per instrument,
-    which fields of which forms hold its scores; `soft` are the ids of the soft stops.
+    which fields of which forms hold its scores; `thresholds` is None where one is unset; `soft` are the ids of the soft stops.
     """
 
     pathway: Pathway
@@ -64,6 +70,7 @@ class Compiled:
     parameters_hash: str
     settings: Mapping[str, Json]
     parameters: Mapping[str, Value | None]
+    numbers: Mapping[str, Number]
     types: Mapping[str, Type]
     rules: Mapping[str, tuple[CompiledRule, ...]]
     definitions: Mapping[str, Condition]
@@ -71,6 +78,7 @@ class Compiled:
     due: tuple[CompiledDue, ...]
     seconds: Mapping[str, Condition | None]
     agrees: Condition
+    thresholds: Thresholds | None
     enforcer: Enforcer
     resolvers: Mapping[str, Resolver]
     screens: tuple[str, ...]

@@ -54,56 +54,49 @@ def decide(compiled: Compiled, episode: Episode, command: Command, now: datetime
 def _finish(weighed: Weighed, command: Command, first: tuple[Event, ...] = ()) -> Decision:
     """Turn what was weighed into a decision; `first` are events that come before its own."""
     view, wish = weighed.view, weighed.wish
-    decision = _bare(weighed, command)
-    if weighed.outcome is Outcome.NEEDS_SIGN_OFF:
-        return replace(decision, events=(Put(item=_request(weighed)),))
     if weighed.outcome is not Outcome.ACCEPTED:
-        return decision
+        asked = (Put(item=_request(weighed)),) if weighed.outcome is Outcome.NEEDS_SIGN_OFF else ()
+        return _decision(weighed, command, asked, view if view.episode.version else None)
     episode = view.episode
     events = (*first, *events_of(view.compiled, episode, weighed.command, wish, weighed.rules))
     acted = fold(episode, events, episode.version + 1)
-    today = local_day(wish.now, acted.zone)
-    owed = plan(
-        View(view.compiled, acted, wish.pending, wish.now, today),
-        View(view.compiled, acted, wish.pending, wish.now, wish.day),
-        wish.bindings,
-        command.id,
-    )
-    final = fold(acted, owed, episode.version + 1)
-    shown = View(view.compiled, final, Pending(), wish.now, today)
-    alerts = broken_invariants(shown)
-    return replace(
-        decision,
-        rules=(*decision.rules, *alerts),
-        prompts=(*decision.prompts, *(rule.id for rule in alerts)),
-        state=final.state,
-        events=(*events, *owed),
-        taken=view.compiled.pathway.transitions[wish.transition].name if wish.transition else None,
-        derived=picture(shown),
-        relied_on_by=episode.relied.get(wish.pending.supersedes or "", ()),
-    )
+    act = view.after(acted, wish.pending)
+    then = act.on(local_day(wish.now, acted.zone))
+    owed = plan(then, act, wish.bindings, command.id)
+    shown = then.after(fold(acted, owed, acted.version) if owed else acted, Pending())
+    return _decision(weighed, command, (*events, *owed), shown, broken_invariants(shown))
 
 
-def _bare(weighed: Weighed, command: Command) -> Decision:
-    """Give the decision without anything changed: what was asked, and every answer."""
+def _decision(
+    weighed: Weighed,
+    command: Command,
+    events: tuple[Event, ...],
+    shown: View | None,
+    alerts: tuple[RuleResult, ...] = (),
+) -> Decision:
+    """Give what was asked with every answer, the events, and the picture `shown` with what does not hold in it."""
     view, wish = weighed.view, weighed.wish
-    failed = tuple(rule.id for rule in weighed.rules if not rule.satisfied and rule.level is not Level.INFO)
+    compiled, episode = view.compiled, view.episode
+    accepted = weighed.outcome is Outcome.ACCEPTED
     return Decision(
         outcome=weighed.outcome,
         command=command,
         now=wish.now,
-        pathway=view.compiled.hash,
-        parameters=view.compiled.parameters_hash,
-        state_before=view.episode.state,
-        state=view.episode.state,
-        rules=weighed.rules,
-        failed=failed,
-        prompts=tuple(rule.id for rule in weighed.rules if rule.message),
+        pathway=compiled.hash,
+        parameters=compiled.parameters_hash,
+        state_before=episode.state,
+        state=shown.episode.state if shown else episode.state,
+        rules=(*weighed.rules, *alerts),
+        failed=tuple(rule.id for rule in weighed.rules if not rule.satisfied and rule.level is not Level.INFO),
+        prompts=(*(rule.id for rule in weighed.rules if rule.message), *(rule.id for rule in alerts)),
+        events=events,
+        reads=weighed.reads,
         recommended=_recommended(weighed),
+        taken=compiled.pathway.transitions[wish.transition].name if accepted and wish.transition else None,
         transition=wish.transition,
         problem=weighed.problem,
-        reads=weighed.reads,
-        derived=picture(view) if view.episode.version and weighed.outcome is not Outcome.ACCEPTED else {},
+        relied_on_by=episode.relied.get(wish.pending.supersedes or "", ()) if accepted else (),
+        derived=picture(shown) if shown else {},
     )
 
 

@@ -7,9 +7,9 @@ by the name conditions use; `names.py` gives the same names their types.
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 
-from engine.facts import Item, Value
+from engine.facts import Item, Number, Value
 from engine.fold import current, root_of
-from engine.measures import Thresholds, comparable, improvement, number_of, respond
+from engine.measures import comparable, improvement, number_of, respond
 from engine.model import Episode, Json, Record
 from engine.view import View
 
@@ -109,9 +109,10 @@ def pair(view: View, instrument: str) -> tuple[Json, Json] | None:
     The baseline is the last score before the stay began (else the first in it), the follow-up the last in it.
     """
     found = sorted(_scores(view, instrument), key=lambda one: (one[0].occurred_at, one[0].version))
-    before = [score for record, score in found if not _counts_here(view, record)]
-    within = [score for record, score in found if _counts_here(view, record)]
-    for record, _ in found:
+    before: list[Json] = []
+    within: list[Json] = []
+    for record, score in found:
+        (within if _counts_here(view, record) else before).append(score)
         if record is not view.pending.record:
             view.reads[record.id] = record.version
     if before and within:
@@ -126,27 +127,12 @@ def _counts_here(view: View, record: Record) -> bool:
 def response(view: View) -> str | None:
     """Classify the change of the first pain instrument that has a comparable baseline and follow-up."""
     settings = view.compiled.pathway.response
-    thresholds = _thresholds(view)
+    thresholds = view.compiled.thresholds
     for name in settings.pain:
         instrument, found = view.compiled.pathway.instruments[name], pair(view, name)
         if found and thresholds and comparable(instrument, *found):
             return str(respond(instrument, *found, thresholds))
     return None
-
-
-def _thresholds(view: View) -> Thresholds | None:
-    settings = view.compiled.pathway.response
-    rule = view.setting(settings.rule)
-    numbers = [
-        view.number(name)
-        for name in (settings.percent, settings.points, settings.substantial, settings.worse, settings.low_baseline)
-    ]
-    if rule is None or None in numbers:
-        return None
-    percent, points, substantial, worse, low = (one for one in numbers if one is not None)
-    return Thresholds(
-        rule=str(rule), percent=percent, points=points, substantial=substantial, worse=worse, low_baseline=low
-    )
 
 
 def same_scale(view: View) -> bool | None:
@@ -183,10 +169,13 @@ def agrees(view: View) -> Value | None:
     return view.compiled.agrees.evaluate(view)
 
 
-def score_now(view: View, instrument: str, position: int) -> Value | None:
-    """Give the first (0) or last (-1) number of an instrument in this episode, for lists and trends."""
+def first_and_last(view: View, instrument: str) -> tuple[Number | None, Number | None]:
+    """Give the first and the last number of an instrument in this episode, for lists and trends."""
     found = [score for record, score in _scores(view, instrument) if record.episode == view.episode.id]
-    return number_of(view.compiled.pathway.instruments[instrument], found[position]) if found else None
+    if not found:
+        return None, None
+    sheet = view.compiled.pathway.instruments[instrument]
+    return number_of(sheet, found[0]), number_of(sheet, found[-1])
 
 
 # --- red flags ----------------------------------------------------------------------------------------------------
@@ -278,7 +267,7 @@ def planned_found(view: View) -> bool:
     for one in view.episode.treatments:
         if one.id == view.pending.of and one.status == "planned":
             return True
-        ended = current(view.by_id, one.record) if one.id != one.record else None
+        ended = current(view.shelves.by_id, one.record) if one.id != one.record else None
         if ended is not None and ended.id == view.pending.supersedes:
             return True
     return False
@@ -300,11 +289,15 @@ def tasks_open(view: View) -> int:
 
 
 def late_days(view: View) -> int | None:
-    """Count the days since the missed due date of the open reassessment; None when none was missed."""
+    """Count the days since the missed due date of the open reassessment; None when none was missed.
+
+    In a pause it stands still like the window itself: a person on hold gets no later.
+    """
+    until = view.last_counted()
     missed = [
-        (view.day - item.due_on).days
+        (until - item.due_on).days
         for item in view.episode.due_items
-        if item.kind == "reassessment" and item.status == "open" and item.due_on and item.due_on < view.day
+        if item.kind == "reassessment" and item.status in ("open", "on_hold") and item.due_on and item.due_on < until
     ]
     return max(missed, default=None)
 

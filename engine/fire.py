@@ -34,22 +34,19 @@ def fire(compiled: Compiled, episode: Episode, command: Command, now: datetime) 
     view = View(compiled, episode, Pending(actor=command.actor), now, local_day(now, episode.zone))
     if refusal or timer is None or timer.at > now:
         why = refusal or ("" if timer is None else f"Timer {timer.id} is not due before {timer.at.isoformat()}.")
-        return _decided(compiled, episode, command, now, (), taken="stale", problem=why)
+        return _decided(view, command, (), taken="stale", problem=why)
     item = next((one for one in episode.due_items if one.id == timer.due_item), None)
     policy = compiled.pathway.due[timer.kind]
     rung = rung_of(policy, position_of(timer))
     if item is None or item.status != "open" or rung is None:
-        return _decided(compiled, episode, command, now, (Put(item=replace(timer, state="stale")),), taken="stale")
+        return _decided(view, command, (Put(item=replace(timer, state="stale")),), taken="stale")
     expired = timer.expires_at is not None and now > timer.expires_at
     state = "expired" if expired else "fired"
-    events: list[Event] = [Put(item=replace(timer, state=state))]
-    passed = replace(item, fired=position_of(timer) + 1, snoozed_until=None)
-    events += () if expired else _rung_events(view, rung, passed, timer)
-    if not any(
-        isinstance(event, Put) and isinstance(event.item, DueItem) and event.item.id == item.id for event in events
-    ):
-        events.append(Put(item=passed))
-    return _decided(compiled, episode, command, now, tuple(events), taken=state)
+    escalated = not expired and rung.kind == "escalate"
+    passed = replace(item, fired=position_of(timer) + 1, rung=item.rung + escalated, snoozed_until=None)
+    said = () if expired else _rung_events(view, rung, passed, timer)
+    events = (Put(item=replace(timer, state=state)), Put(item=passed), *said)
+    return _decided(view, command, events, taken=state)
 
 
 def _replan(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
@@ -63,29 +60,21 @@ def _replan(compiled: Compiled, episode: Episode, command: Command, now: datetim
         for at, rung in forecast(view, compiled.pathway.due[event.item.kind], event.item)
         if rung.kind == "remind" and at < now
     ]
-    decision = _decided(compiled, episode, command, now, (), taken="replanned")
+    decision = _decided(view, command, (), taken="replanned")
     return replace(decision, events=events, derived={"passed": list[Json](passed)})
 
 
-def _decided(  # noqa: PLR0913 - the decision's own parts
-    compiled: Compiled,
-    episode: Episode,
-    command: Command,
-    now: datetime,
-    events: tuple[Event, ...],
-    *,
-    taken: str,
-    problem: str = "",
-) -> Decision:
-    view = View(compiled, fold(episode, events, episode.version + 1), Pending(), now, local_day(now, episode.zone))
+def _decided(view: View, command: Command, events: tuple[Event, ...], *, taken: str, problem: str = "") -> Decision:
+    compiled, episode = view.compiled, view.episode
+    acted = view.after(fold(episode, events, episode.version + 1), Pending())
     if events:
-        events = (*events, *plan(view, view, (), command.id))
+        events = (*events, *plan(acted, acted, (), command.id))
     # Time alone can break a track's rule (a course turns chronic, a pause ends): what no longer holds is shown here.
-    alerts = broken_invariants(view)
+    alerts = broken_invariants(acted)
     return Decision(
         outcome=Outcome.INVALID if problem else Outcome.ACCEPTED,
         command=command,
-        now=now,
+        now=view.now,
         pathway=compiled.hash,
         parameters=compiled.parameters_hash,
         state_before=episode.state,
@@ -95,12 +84,11 @@ def _decided(  # noqa: PLR0913 - the decision's own parts
         events=events,
         taken=taken,
         problem=problem,
-        derived=picture(view),
+        derived=picture(acted),
     )
 
 
 def _rung_events(view: View, rung: Rung, item: DueItem, timer: Timer) -> Iterator[Event]:
-    yield Put(item=replace(item, rung=item.rung + (rung.kind == "escalate")))
     if rung.kind == "propose" and rung.proposes:
         yield from _proposal(view, rung.proposes, item)
     if rung.template and not (rung.to == "patient" and _opted_out(view)):

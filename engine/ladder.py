@@ -5,7 +5,6 @@ passed before the item existed (a late entry, an outage) are not sent in a burst
 escalate fires, once, now.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 
 from engine.model import DueItem, Timer
@@ -15,11 +14,6 @@ from engine.view import View
 
 MORNING = time(9)
 MOST_REPEATS = 400
-
-
-def armed(timers: Iterable[Timer], item: DueItem) -> Timer | None:
-    """Give the armed timer of an item, if it has one; it never has two."""
-    return next((timer for timer in timers if timer.due_item == item.id), None)
 
 
 def position_of(timer: Timer) -> int:
@@ -40,7 +34,7 @@ def instant_of(view: View, policy: DuePolicy, item: DueItem, fired: int) -> date
     rung = rung_of(policy, fired)
     if rung is None:
         return None
-    base = {"anchor": item.anchor, "opens": item.opens_at, "due": _due_base(view, item)}[rung.base]
+    base = _due_base(view, item) if rung.base == "due" else item.opens_at if rung.base == "opens" else item.anchor
     if base is None:
         return None
     offset = _setting(view, rung.at)

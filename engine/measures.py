@@ -60,7 +60,7 @@ def number_of(instrument: Instrument, normal: Json) -> Number:
     """Give the exact score of a normal form: an int when it is whole, else a Fraction."""
     match normal:
         case {"score": str(text)} if _DECIMAL.fullmatch(text):
-            return _least(Fraction(text))
+            return int(text) if "." not in text else _least(Fraction(text))
         case {"items": list(items)}:
             answers = [item for item in items if isinstance(item, int)]
         case {"items": dict(items)}:
@@ -69,12 +69,12 @@ def number_of(instrument: Instrument, normal: Json) -> Number:
             answers = []
     if not answers:
         _refuse("is not in its normal form", "enter it again")
-    total = Fraction(sum(answers))
+    total = sum(answers)
     if instrument.scoring == "mean":
-        total /= len(answers)
-    elif instrument.scoring == "percent":
-        total = 100 * total / (_item_range(instrument)[1] * len(answers))
-    return _least(total)
+        return _least(Fraction(total, len(answers)))
+    if instrument.scoring == "percent":
+        return _least(100 * Fraction(total) / (_item_range(instrument)[1] * len(answers)))
+    return total
 
 
 def comparable(instrument: Instrument, one: Json, other: Json) -> bool:

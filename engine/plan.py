@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from engine.compiled import CompiledDue
-from engine.derive import chronicity, onset
-from engine.ladder import armed, next_timer
+from engine.derive import onset
+from engine.fold import root_of
+from engine.ladder import next_timer
 from engine.model import DueItem, Episode, Event, Flag, Put, Record, Timer
 from engine.time import after, is_calendar, local_day, start_of
 from engine.view import View
@@ -50,63 +51,55 @@ def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, rep
     if settled:
         # What was just done is done before anything is planned, so that the next one can follow in the same commit.
         there = tuple(settled.get(item.id, item) for item in view.episode.due_items)
-        view = View(view.compiled, replace(view.episode, due_items=there), view.pending, view.now, view.day)
-    shelves: dict[str, list[DueItem]] = {}
-    for item in view.episode.due_items:
-        shelves.setdefault(item.kind, []).append(item)
+        view = view.after(replace(view.episode, due_items=there), view.pending)
+    here = _here(view.episode)
     items: list[DueItem] = []
     for due in view.compiled.due:
-        known = shelves.get(due.name, [])
-        if known or _could_arise(view, due):
-            wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
-            for item in _items(view, due, known, wanted, replan=replan):
+        if not due.arises.isdisjoint(here):
+            for item in _items(view, due, replan=replan):
                 gone = item.status == "cancelled" and old.get(item.id, item).status in OPEN
                 items.append(replace(item, closed_by=command_id) if gone else item)
     changed = [item for item in items if old.get(item.id) is not item and old.get(item.id) != item]
     return (*(Put(item=item) for item in changed), *_timers(view, items, {one.id for one in changed}))
 
 
-def _could_arise(view: View, due: CompiledDue) -> bool:
-    """Say whether a policy without items could have one now: the cheap question before the full one."""
-    episode = view.episode
-    match due.each:
-        case "stay" | "hold":
-            return episode.state in due.policy.states or bool(episode.return_to)
-        case "record":
-            return bool(view.records(due.about))
-        case "treatment":
-            return any(one.kind == due.about for one in episode.treatments)
-        case "flag":
-            return bool(episode.flags)
-        case "deviation" | "reason_owed":
-            return bool(episode.deviations)
-        case _:
-            return due.each == "crossing"
+def _here(episode: Episode) -> set[str]:
+    """Name what the episode has, for `CompiledDue.arises`: the cheap question before the full one."""
+    return {
+        "crossing",
+        episode.state,
+        *[item.kind for item in episode.due_items],
+        *(state for state, _ in episode.return_to),
+        *[record.form for record in episode.records],
+        *[one.kind for one in episode.treatments],
+        *(("flag",) if episode.flags else ()),
+        *(("deviation",) if episode.deviations else ()),
+    }
 
 
 def _settled(act: View, bindings: Sequence[str], command_id: str) -> dict[str, DueItem]:
     """Give the open items that the command has just fulfilled, as done."""
-    shelves: dict[str, list[DueItem]] = {}
     named = act.pending.record is not None and "due_item" in act.pending.record.values
     if not bindings and not named:
         return {}
-    for item in act.episode.due_items:
-        if item.status in OPEN:
-            shelves.setdefault(item.kind, []).append(item)
     return {
         item.id: replace(item, status="done", closed_by=command_id)
         for due in act.compiled.due
-        if due.name in shelves and (named or not due.done_by.isdisjoint(bindings))
-        for item in _fulfilled(act, due, shelves[due.name], bindings)
+        if (named or not due.done_by.isdisjoint(bindings))
+        and (waiting := [one for one in act.owed(due.name) if one.status in OPEN])
+        for item in _fulfilled(act, due, waiting, bindings)
     }
 
 
-def _items(
-    view: View, due: CompiledDue, there: Sequence[DueItem], wanted: Mapping[str, Wanted], *, replan: bool
-) -> Iterator[DueItem]:
+def _items(view: View, due: CompiledDue, *, replan: bool) -> Iterator[DueItem]:
     """Give every item of a policy as it should be now, the ended ones among them unchanged."""
-    known = {item.occurrence: item for item in there}
+    there = view.owed(due.name)
     holds = due.when is None or due.when.evaluate(view)
+    if holds is not True and not any(item.status in OPEN for item in there):
+        yield from there
+        return
+    known = {item.occurrence: item for item in there}
+    wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
     lasting = due.each in LASTING
     for occurrence, item in known.items():
         if item.status not in OPEN:
@@ -203,19 +196,20 @@ def _due(anchor: datetime, offset: str, zone: str, stated: date | None) -> tuple
 
 
 def _pause_shift(view: View, anchor: datetime) -> int:
-    return view.paused_days(view.local(anchor), view.local(view.now))
+    return view.paused_days(view.local(anchor), view.last_counted())
 
 
 def _timers(view: View, items: Sequence[DueItem], changed: set[str]) -> Iterator[Put]:
     """Give the difference in awaited instants: one per open item, its ladder's next rung."""
-    policies = {due.name: due.policy for due in view.compiled.due}
+    policies = view.compiled.pathway.due
     waiting = {timer.id: timer for timer in view.episode.timers if timer.state == "armed"}
+    armed = {timer.due_item: timer for timer in waiting.values()}  # an item never has two
     keep: set[str] = set()
     version = view.episode.plan_version + 1
     for item in items:
         if item.status != "open":
             continue
-        kept = armed(waiting.values(), item)
+        kept = armed.get(item.id)
         if kept is not None and item.id not in changed and not _snoozed(item, kept):
             keep.add(kept.id)
             continue
@@ -247,17 +241,14 @@ def _date_of(view: View, record: Record | None, key: str) -> date | None:
 
 
 def _anchored(view: View, due: CompiledDue, occurrence: str, since: datetime, record: Record | None) -> Wanted:
-    """Anchor an item on the stay's clock, the instant itself, or a day the record states."""
+    """Anchor an item on the instant since when it is owed, or on a day the record states."""
     anchor, zone = since, view.episode.zone
-    if due.policy.anchor == "clock":
-        anchor = start_of(view.clock(), zone)
-    elif due.policy.anchor != "since":
+    if due.policy.anchor not in ("since", "clock"):
         stated = _date_of(view, record, due.policy.anchor.rpartition(".")[2])
         anchor = start_of(stated, zone) if stated else since
-    stated_due = _date_of(view, record, due.policy.due.removeprefix("field ").rpartition(".")[2])
-    return Wanted(
-        occurrence=occurrence, anchor=anchor, due_on=stated_due if due.policy.due.startswith("field ") else None
-    )
+    field = due.policy.due.startswith("field ")
+    due_on = _date_of(view, record, due.policy.due.removeprefix("field ").rpartition(".")[2]) if field else None
+    return Wanted(occurrence=occurrence, anchor=anchor, due_on=due_on)
 
 
 def _each_stay(view: View, due: CompiledDue) -> Iterator[Wanted]:
@@ -270,7 +261,7 @@ def _each_stay(view: View, due: CompiledDue) -> Iterator[Wanted]:
         # Work of the interrupted stay stands still; it is not forgotten.
         state, position = episode.return_to[0]
         if state in due.policy.states:
-            root = episode.stays[position].resumed or position
+            root = root_of(episode, position)
             yield from _stay_items(view, due, root, episode.stays[root].since)
         return
     if episode.state in due.policy.states:
@@ -282,17 +273,19 @@ def _stay_items(view: View, due: CompiledDue, root: int, since: datetime) -> Ite
 
     Where it rests on a condition, its window counts from the commit that made the condition true.
     """
-    mine = [item for item in view.episode.due_items if item.kind == due.name and _of_root(item, root)]
+    mine = [item for item in view.owed(due.name) if _of_root(item, root)]
     ended = [item for item in mine if item.status not in OPEN] if due.policy.repeats else []
     occurrence = f"s{root}.{len(ended)}" if ended else f"s{root}"
     here = next((item for item in mine if item.occurrence == occurrence), None)
     if due.when is not None:
         yield Wanted(occurrence=occurrence, anchor=here.anchor if here else view.now, kept=here is not None)
     elif ended:
-        by = view.by_id.get(ended[-1].closed_by or "")
+        by = view.shelves.by_id.get(ended[-1].closed_by or "")
         yield Wanted(occurrence=occurrence, anchor=by.occurred_at if by else since)
     else:
         stay = view.episode.stays[root]
+        if due.policy.anchor == "clock":
+            since = start_of(view.clock_of(root), view.episode.zone)
         yield _anchored(view, due, occurrence, since, view.standing(stay.record) if stay.record else None)
 
 
@@ -345,7 +338,7 @@ def _each_crossing(view: View, _: CompiledDue) -> Iterator[Wanted]:
     if began is None or _is_closed(view.episode, view):
         return
     borders = view.compiled.pathway.chronicity
-    now = chronicity(view)
+    now = view.value("chronicity")
     for name, to in ((borders.subacute_from, "subacute"), (borders.chronic_from, "chronic")):
         days = view.number(name)
         if days is not None and now in (*BEFORE[to], to):
@@ -359,7 +352,7 @@ def _is_closed(episode: Episode, view: View) -> bool:
 
 def _each_deviation(view: View, due: CompiledDue) -> Iterator[Wanted]:
     for deviation in view.episode.deviations:
-        record = view.by_id.get(deviation.record)
+        record = view.shelves.by_id.get(deviation.record)
         yield Wanted(
             occurrence=deviation.id,
             anchor=record.recorded_at if record else view.now,
@@ -376,8 +369,8 @@ def _each_reason_owed(view: View, due: CompiledDue) -> Iterator[Wanted]:
 def _each_proposal(view: View, due: CompiledDue) -> Iterator[Wanted]:
     """Proposed by a fired rung; it stands until somebody decides, or until what it rests on is done."""
     open_items = {item.id for item in view.episode.due_items if item.status in OPEN}
-    for item in view.episode.due_items:
-        if item.kind == due.name and item.status in OPEN and item.occurrence in open_items:
+    for item in view.owed(due.name):
+        if item.status in OPEN and item.occurrence in open_items:
             yield Wanted(occurrence=item.occurrence, anchor=item.anchor, title=item.title)
 
 

@@ -82,6 +82,8 @@ def reason_fits(view: View, rule: CompiledRule, override: Override) -> bool:
 
 def bad_overrides(view: View, bindings: Iterable[str], overrides: Mapping[str, Override]) -> tuple[str, ...]:
     """Say what is wrong with the reasons given, so that a typing error is not mistaken for a refusal."""
+    if not overrides:
+        return ()
     wrong = []
     bound = {one.rule.id: one for binding in bindings for one in view.compiled.rules.get(binding, ())}
     for key, override in overrides.items():

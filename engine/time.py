@@ -64,6 +64,7 @@ def at_local(day: date, clock: time, zone_name: str) -> datetime:
     return local.astimezone(UTC)
 
 
+@lru_cache(maxsize=4096)
 def start_of(day: date, zone_name: str) -> datetime:
     """Give the instant a local day begins."""
     return at_local(day, time(0), zone_name)

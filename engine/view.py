@@ -7,14 +7,13 @@ Answers are remembered for the length of one decision, and every record that was
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from fractions import Fraction
 
 from engine.compiled import Compiled
 from engine.conditions import json_of
-from engine.facts import Item, Value
+from engine.facts import Item, Number, Value
 from engine.fold import current, root_of, valid
 from engine.forms import item_of, value_of
-from engine.model import Actor, Episode, Input, Json, Record, Values
+from engine.model import Actor, DueItem, Episode, Input, Json, Record, Values
 from engine.time import local_day
 
 ABSENT = object()
@@ -35,15 +34,45 @@ class Pending:
     signed: bool = False
 
 
+class Shelves:
+    """The records of an episode and its person, put in order once for every view of them."""
+
+    __slots__ = ("_compiled", "_episode", "_pools", "_valid", "by_id")
+
+    def __init__(self, compiled: Compiled, episode: Episode) -> None:
+        """Put each record on its form's shelf."""
+        self._compiled, self._episode = compiled, episode
+        self.by_id: dict[str, Record] = {record.id: record for record in episode.records}
+        self._pools: dict[str, list[Record]] = {}
+        self._valid: dict[str, list[Record]] = {}
+        for record in episode.records:
+            self._pools.setdefault(record.form, []).append(record)
+
+    def valid(self, form: str) -> list[Record]:
+        """Give the valid records of a form in order of occurrence."""
+        found = self._valid.get(form)
+        if found is None:
+            found = self._valid[form] = valid(self.pool(form))
+        return found
+
+    def pool(self, form: str) -> list[Record]:
+        """Give every record of a form; where it counts per person, also those of the other episodes."""
+        here = self._pools.get(form, [])
+        definition = self._compiled.pathway.forms.get(form)
+        if definition is None or not definition.person:
+            return here
+        others = self._episode.person.records
+        return here + [one for one in others if one.form == form and one.episode != self._episode.id]
+
+
 class View:
     """A Lookup over one episode, the command's own record laid on top."""
 
     __slots__ = (
         "_inputs",
         "_memo",
-        "_records",
-        "_shelves",
-        "by_id",
+        "_mine",
+        "_owed",
         "compiled",
         "day",
         "episode",
@@ -51,18 +80,37 @@ class View:
         "pending",
         "reads",
         "root",
+        "shelves",
     )
 
-    def __init__(self, compiled: Compiled, episode: Episode, pending: Pending, now: datetime, day: date) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - what a view is made of
+        self,
+        compiled: Compiled,
+        episode: Episode,
+        pending: Pending,
+        now: datetime,
+        day: date,
+        shelves: Shelves | None = None,
+    ) -> None:
         """See `episode` at `now`; `day` is the local day on which the act occurred."""
         self.compiled, self.episode, self.pending, self.now, self.day = compiled, episode, pending, now, day
         self.root = root_of(episode, len(episode.stays) - 1)
+        self.shelves = shelves or Shelves(compiled, episode)
         self.reads: dict[str, int] = {}
         self._inputs: dict[str, Input] = {}
         self._memo: dict[str, Value | None] = {}
-        self._records: dict[str, list[Record]] = {}
-        self._shelves: dict[str, list[Record]] | None = None
-        self.by_id: dict[str, Record] = {record.id: record for record in episode.records}
+        self._mine: list[Record] | None = None
+        self._owed: dict[str, list[DueItem]] | None = None
+
+    def after(self, episode: Episode, pending: Pending) -> "View":
+        """See the episode as it became; what is in order already stays so where no record was added."""
+        same = episode.records is self.episode.records and episode.person is self.episode.person
+        shelves = self.shelves if same else None
+        return View(self.compiled, episode, pending, self.now, self.day, shelves)
+
+    def on(self, day: date) -> "View":
+        """See the same on another day."""
+        return self if day == self.day else View(self.compiled, self.episode, self.pending, self.now, day, self.shelves)
 
     # --- Lookup -----------------------------------------------------------------------------------------------
 
@@ -97,53 +145,35 @@ class View:
         return Input(fact=name, value=value)
 
     def _find(self, name: str) -> Value | None:
-        head, dot, key = name.partition(".")
-        if not dot:
-            return self._bare(name)
-        if head == "param":
-            return self.compiled.parameters.get(key)
-        if head == "history":
-            return self.history(key)
-        resolver = self.compiled.resolvers.get(name)
-        if resolver is not None:
-            return resolver(self)
-        if head == "component":
-            return self.component(key)
-        return self._field(head, key)
-
-    def _bare(self, name: str) -> Value | None:
         resolver = self.compiled.resolvers.get(name)
         if resolver is not None:
             return resolver(self)
         definition = self.compiled.definitions.get(name)
         if definition is not None:
             return definition.evaluate(self)
-        return self.answer(name)
+        head, dot, key = name.partition(".")
+        if not dot:
+            return self.answer(name)
+        if head == "param":
+            return self.compiled.parameters.get(key)
+        if head == "history":
+            return self.history(key)
+        if head == "component":
+            return self.component(key)
+        return self._field(head, key)
 
     # --- records ----------------------------------------------------------------------------------------------
 
     def records(self, form: str) -> list[Record]:
         """Give the valid records of a form in order of occurrence, the command's own among them."""
-        found = self._records.get(form)
-        if found is None:
-            found = self._records[form] = self._collect(form)
-        return found
-
-    def _collect(self, form: str) -> list[Record]:
-        if self._shelves is None:
-            self._shelves = {}
-            for record in self.episode.records:
-                self._shelves.setdefault(record.form, []).append(record)
-        pool = self._shelves.get(form, [])
-        definition = self.compiled.pathway.forms.get(form)
-        if definition is not None and definition.person:
-            others = [one for one in self.episode.person.records if one.form == form]
-            pool = pool + [one for one in others if one.episode != self.episode.id]
         own = self.pending.record
-        if own is not None and self.pending.form == form:
+        if own is None or self.pending.form != form:
+            return self.shelves.valid(form)
+        if self._mine is None:
             gone = (own.id, self.pending.supersedes)
-            pool = [*(record for record in pool if record.id not in gone), own]
-        return valid(pool) if pool else pool
+            others = [record for record in self.shelves.pool(form) if record.id not in gone]
+            self._mine = valid([*others, own])
+        return self._mine
 
     def latest(self, form: str) -> Record | None:
         """Give the command's own record of this form, else the latest valid one; it counts as read."""
@@ -204,7 +234,7 @@ class View:
         """Give the record that stands for this id after corrections."""
         if self.pending.record is not None and record in (self.pending.record.id, self.pending.supersedes):
             return self.pending.record
-        return current(self.by_id, record)
+        return current(self.shelves.by_id, record)
 
     def values(self, record: str | None) -> Values:
         """Give the standing values of a record; empty when there is none."""
@@ -214,10 +244,12 @@ class View:
     # --- days of the stay -------------------------------------------------------------------------------------
 
     def clock(self) -> date:
-        """Give the day the stay's windows count from: the stated start of therapy, else the day of entry."""
-        if self.root < 0:
-            return self.day
-        stay = self.episode.stays[self.root]
+        """Give the day the stay's windows count from."""
+        return self.clock_of(self.root) if self.root >= 0 else self.day
+
+    def clock_of(self, position: int) -> date:
+        """Give the day a stay's windows count from: the stated start of therapy, else the day of entry."""
+        stay = self.episode.stays[position]
         stated = self.values(stay.record).get("therapy_start")
         return date.fromisoformat(stated) if isinstance(stated, str) else stay.clock
 
@@ -232,10 +264,29 @@ class View:
             total += max((end - start).days, 0)
         return total
 
+    def last_counted(self) -> date:
+        """Give the last day that counts: today, or in a pause the day it began; windows stand still from there."""
+        began = None
+        for stay in reversed(self.episode.stays):
+            if not self.compiled.pathway.states[stay.state].paused:
+                break
+            began = stay.since
+        return self.day if began is None else min(self.day, self.local(began))
+
     def stay_day(self, on: date) -> int:
         """Count the days from the stay's clock to a day; days on hold or in evaluation do not count."""
         start = self.clock()
         return (on - start).days - self.paused_days(start, on)
+
+    # --- work owed --------------------------------------------------------------------------------------------
+
+    def owed(self, kind: str) -> list[DueItem]:
+        """Give the due items of a policy, whatever became of them, in the order they arose."""
+        if self._owed is None:
+            self._owed = {}
+            for item in self.episode.due_items:
+                self._owed.setdefault(item.kind, []).append(item)
+        return self._owed.get(kind, [])
 
     # --- the rest ---------------------------------------------------------------------------------------------
 
@@ -262,10 +313,9 @@ class View:
         """Give a parameter's value, None when unset or not declared."""
         return self.compiled.parameters.get(name)
 
-    def number(self, name: str) -> int | Fraction | None:
+    def number(self, name: str) -> Number | None:
         """Give a numeric parameter, None when unset."""
-        found = self.compiled.parameters.get(name)
-        return found if isinstance(found, int | Fraction) and not isinstance(found, bool) else None
+        return self.compiled.numbers.get(name)
 
     def picture(self, names: tuple[str, ...]) -> Mapping[str, Json]:
         """Give several derived facts as JSON, for the decision's `derived` and for list columns."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from engine import access
 from engine.compiled import Compiled
@@ -55,21 +56,22 @@ def weigh(
         wish = Wish(now=now, at=now, day=now.date(), pending=Pending(actor=command.actor))
         view = View(compiled, episode, wish.pending, now, wish.day)
         return Weighed(command=command, wish=wish, view=view, outcome=Outcome.INVALID, problem=str(error))
-    view = View(compiled, episode, replace(wish.pending, signed=bool(signed)), wish.now, wish.day)
-    bare = Weighed(command=command, wish=wish, view=view, outcome=Outcome.INVALID)
+    pending = replace(wish.pending, signed=True) if signed else wish.pending
+    view = View(compiled, episode, pending, wish.now, wish.day)
+    made = partial(Weighed, command=command, wish=wish, view=view)
     denied = _denied(compiled, episode, command, wish)
     if denied:
-        return replace(bare, outcome=Outcome.REFUSED, rules=(denied,))
+        return made(outcome=Outcome.REFUSED, rules=(denied,))
     if wish.problems:
-        return replace(bare, rules=_form_rules(wish), problem=" ".join(one.message for one in wish.problems))
+        problem = " ".join(one.message for one in wish.problems)
+        return made(outcome=Outcome.INVALID, rules=_form_rules(wish), problem=problem)
     overrides = {one.rule: one for one in command.overrides}
     wrong = bad_overrides(view, wish.bindings, overrides)
     if wrong:
-        return replace(bare, problem=" ".join(wrong))
+        return made(outcome=Outcome.INVALID, problem=" ".join(wrong))
     rules = (*ask_rules(view, wish.bindings, overrides, signed), *_second(view, wish, signed))
     outcome, problem = _outcome(command, wish, rules)
-    reads = tuple(sorted(view.reads.items()))
-    return replace(bare, rules=rules, outcome=outcome, problem=problem, reads=reads)
+    return made(outcome=outcome, rules=rules, problem=problem, reads=tuple(sorted(view.reads.items())))
 
 
 def _denied(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> RuleResult | None:

@@ -7,18 +7,16 @@ asked, decided and owed, counted in days. References, keys and salts are never m
 
 import os
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
-from time import perf_counter
 
 import typer
 
 from engine.errors import Conflict, StepcareError
 from engine.model import Outcome, Role
-from engine.pathway import Pathway
 from engine.time import at_local, local_day
 from stepcare.app import App, VirtualClock, migrate_app, open_app, wall_clock
 from stepcare.demo_characters import CHARACTERS, Character
@@ -28,12 +26,14 @@ from stepcare.demo_coverage import Coverage
 from stepcare.demo_people import MAIN, OWEN, Invented, colleagues, invented, random_of
 from stepcare.demo_site import clears_desk, leaves, sets_numbers
 from stepcare.demo_stage import Stage
-from stepcare.demo_summary import show, summed_up
+from stepcare.demo_summary import Told, show, summed_up
+from stepcare.desk.opened import Desk
 from stepcare.log import configure_log
 from stepcare.options import Options
 from stepcare.publishing import proved_pack, publish
 from stepcare.render import Step, json_text, progress
 from stepcare.settings import read_settings
+from storage.database import Files
 from storage.staff import Staff
 from workflows.load import Loaded
 
@@ -78,7 +78,6 @@ class Played:
     app: App
     stage: Stage
     coverage: Coverage
-    pathway: Pathway
 
 
 @contextmanager
@@ -102,7 +101,7 @@ def played(plot: Plot, directory: Path, tick: Step) -> Generator[Played, None, N
         )
         _cast(stage, plot, coverage)
         stage.play(tick)
-        yield Played(plot=plot, app=app, stage=stage, coverage=coverage, pathway=pack.pathway)
+        yield Played(plot=plot, app=app, stage=stage, coverage=coverage)
 
 
 def _staffed(app: App, pack: Loaded) -> None:
@@ -165,15 +164,15 @@ def run(options: Options, *, episodes: int, days: int, seed: int, serve: bool) -
     del serve  # there are no pages yet: the option is taken, so that scripts need not change when there are
     settings = read_settings(os.environ, options.data or os.environ.get("STEPCARE_DATABASE") or DIRECTORY)
     configure_log("warning", "console", wall_clock)
-    directory = _made_room(Path(settings.database))
+    directory = _made_room(Files.of(settings.database).directory)
     last = local_day(wall_clock(), settings.zone) - timedelta(days=1)
     plot = Plot(episodes=episodes, days=days, seed=seed, last=last, zone=settings.zone)
-    began = perf_counter()
-    with (
-        progress(f"{episodes} invented episodes over {days} days", days) as tick,
-        played(plot, directory, tick) as story,
-    ):
-        summary = summed_up(story, directory, began)
+    with ExitStack() as open_:
+        with progress(f"Playing {days} days", days) as tick:
+            story = open_.enter_context(played(plot, directory, tick))
+        desk = Desk(app=story.app, options=options, settings=settings)
+        told = Told(episodes=episodes, days=days, seed=seed, ends=plot.ends, coverage=story.coverage)
+        summary = summed_up(desk, told)
     (directory / MARK).write_text(json_text(summary), encoding="utf-8")
     show(options.output, summary)
     if not summary["sound"]:

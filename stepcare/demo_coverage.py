@@ -124,7 +124,11 @@ def _kept(answer: Answer) -> bool:
 
 @dataclass(slots=True, kw_only=True)
 class Coverage:
-    """Counts of what was reached. `told` are the answers in a form without references, for the digest."""
+    """Counts of what was reached.
+
+    `told` are the answers in a form without references, for the digest. `worth` names, for a few kinds of answers, how
+    much one of them shows (in rules) and its entry.
+    """
 
     pathway: Pathway
     first: date
@@ -139,6 +143,7 @@ class Coverage:
     timers: Counter[str] = field(default_factory=Counter)
     messages: Counter[str] = field(default_factory=Counter)
     told: dict[str, list[Json]] = field(default_factory=dict)
+    worth: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def hear(self, alias: str | None, act: Act | None, answer: Answer) -> None:
         """Count an answer; `act` None: a timer's."""
@@ -152,14 +157,28 @@ class Coverage:
         self.transitions.update(one.transition for one in moves_of(decision.events))
         if act is not None:
             self.outcomes[decision.outcome.value] += 1
-        self._count_rules(answer)
+        self._count_rules(decision)
+        self._note_worth(answer)
         for name, reached in ACTS.items():
             self.acts[name] += reached(answer, self.pathway)
         for event in decision.events:
             self._count_item(event, decision.command.id)
 
-    def _count_rules(self, answer: Answer) -> None:
+    def _note_worth(self, answer: Answer) -> None:
+        """Keep the entry that shows most of its kind, the first of several."""
         decision = answer.decision
+        passed = sum(rule.override is not None for rule in decision.rules)
+        shows = {
+            "refusal": len(decision.failed) if decision.outcome is Outcome.REFUSED else 0,
+            "override": passed if decision.outcome is Outcome.ACCEPTED else 0,
+            "correction": len(decision.relied_on_by),
+            "sign_off": sum(rule.signed_off for rule in decision.rules),
+        }
+        for kind, much in shows.items():
+            if answer.entry is not None and much > self.worth.get(kind, (0, 0))[0]:
+                self.worth[kind] = (much, answer.entry)
+
+    def _count_rules(self, decision: Decision) -> None:
         for rule in decision.rules:
             if not rule.satisfied or rule.override or rule.signed_off or rule.level is Level.INFO:
                 self.levels[rule.level.value] += 1

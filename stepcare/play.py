@@ -115,7 +115,8 @@ class _Story:
     def _about_parameter(self, name: str, decision: Decision) -> Finding:
         place = self.scenario.places.of(("parameters", name))
         why = decision.problem or " ".join(f"{rule.message} {rule.remedy}" for rule in decision.rules)
-        finding = Finding(code="play-parameter", message=f"{name} cannot be set so: {why}", path=("parameters", name))
+        said = why if why.startswith(name) else f"{name} cannot be set so: {why}"
+        finding = Finding(code="play-parameter", message=said, path=("parameters", name))
         return replace(finding, file=place.file, line=place.line, column=place.column) if place else finding
 
     # --- a line

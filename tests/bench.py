@@ -1,164 +1,179 @@
 """What `make bench` measures, on this machine, and writes into docs/performance.md.
 
-Times are the median of many; ratios compare two things of the same run, so that they survive another machine.
+Ratios compare two things of the same run, taken in turns, so that they survive another machine and its neighbours.
+Calls are counted, not timed: they are the same on every machine with the same Python.
 """
 
-import cProfile
 import os
 import platform
-import pstats
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.decide import decide
-from engine.model import Actor, Command, Kind, Role
+from engine.model import Actor, Command, Decision, Episode, Json, Kind, Role
 from engine.names import names
 from engine.prove import prove_pathway
 from stepcare.app import App, VirtualClock, temporary_app
 from stepcare.publishing import publish
-from storage.database import connect
+from storage.database import Connection, Files, connect
 from storage.vault import Details
-from tests.worlds import ANN, PACK, RAVI, World, shipped
+from tests.worlds import ANN, PACK, World, shipped
+from tests.worlds_pathway import episode_in
 from workflows.load import load_pack
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 MARK = "<!-- measured: everything below is written by make bench -->"
-DECISIONS = 2000
+RECORDED = re.compile(r"^\| calls in one decision \| (\d+) \|", re.MULTILINE)
+TIMES = 15
 COMMITS = 300
+CONTACTS = 20  # in one episode, before the next is registered
+BODY = b"x" * 500
 
 
-def median_of(times: int, act: Callable[[], object]) -> float:
-    """Give the median seconds of doing something; the first tenth warms up and does not count."""
-    taken = []
-    for _ in range(times):
-        begin = time.perf_counter()
-        act()
-        taken.append(time.perf_counter() - begin)
-    return statistics.median(taken[times // 10 :])
+def taken(act: Callable[[], object]) -> float:
+    """Give the seconds that doing something takes."""
+    begin = time.perf_counter()
+    act()
+    return time.perf_counter() - begin
 
 
-def in_step_one() -> World:
-    """Give an episode eighteen days into step 1, reassessed: a step-up asks every kind of rule."""
-    world = World()
-    world.do(ANN, Kind.REGISTER, {"region": "upper_back", "onset": "2026-01-12", "contact_consent": True})
-    world.move("start_assessment")
-    world.record("red_flag_screen", RAVI, **dict.fromkeys(shipped().red_flags, "absent"))
-    world.record(
-        "assessment", RAVI, complete=True, palpation="tenderness_only", associated_symptoms=["none"], nprs=7,
-        rom=[{"movement": "rotation", "finding": "limited"}], psfs={"lifting": 3, "driving": 4, "typing": 5},
-        function_goal="Lift", preference="agrees_with_plan",
-    )  # fmt: skip
-    world.record("consent", RAVI, given=True, text_version="1")
-    world.start(
-        "self_management", RAVI, heat="given", education="given", activity_modification="given",
-        activities=[{"what": "Long drives"}],
-    )  # fmt: skip
-    world.move("enter_step1", RAVI, preference="agrees_with_plan")
-    world.day(18)
-    world.record(
-        "reassessment", RAVI, nprs=6, psfs={"lifting": 3, "driving": 4, "typing": 5}, pgic="no_change",
-        function_word="unchanged",
-    )  # fmt: skip
-    if world.episode.state != "self_care":
-        raise SystemExit(f"The bench's own episode stands in {world.episode.state}: the pack asks for something new.")
-    return world
+# --- decide -------------------------------------------------------------------------------------------------------
+
+
+def course() -> World:
+    """Give a whole course: four steps up to multidisciplinary care, and a hundred days with nobody answering."""
+    return episode_in("multidisciplinary").day(100)
+
+
+def decided_again(world: World) -> list[Callable[[], Decision]]:
+    """Give each decision of a course as something that can be done again."""
+
+    def again(episode: Episode, decision: Decision) -> Callable[[], Decision]:
+        return lambda: decide(world.compiled, episode, decision.command, decision.now)
+
+    return [again(episode, decision) for episode, decision in world.decisions]
 
 
 def calls_in(act: Callable[[], object]) -> int:
-    """Count the Python functions called."""
+    """Count the functions called, Python's own among them, as cProfile does."""
     count = 0
 
     def seen(_: object, event: str, __: object) -> None:
         nonlocal count
-        count += event == "call"
+        count += event in ("call", "c_call")
 
     sys.setprofile(seen)
     try:
         act()
     finally:
         sys.setprofile(None)
-    return count
+    return count - 1  # the call that ends the counting
 
 
-def profile_of(act: Callable[[], object]) -> list[str]:
-    """Give where the time goes: the ten functions with the most time of their own."""
-    profile = cProfile.Profile()
-    for _ in range(200):
-        profile.runcall(act)
-    stats = pstats.Stats(profile)
-    own = sorted(stats.stats.items(), key=lambda one: -one[1][2])[:10]  # type: ignore[attr-defined]  # not in the stubs
-    total = sum(one[2] for one in stats.stats.values())  # type: ignore[attr-defined]
-    return [
-        f"| {Path(file).stem}.{name} | {numbers[2] / total:.0%} | {numbers[0] / 200:.0f} |"
-        for (file, _, name), numbers in own
-    ]
+def calls_per_decision() -> int:
+    """Give the mean calls of a decision over the course; everything is done once before it is counted."""
+    acts = decided_again(course())
+    for act in acts:
+        act()
+    return round(statistics.mean(map(calls_in, acts)))
 
 
-def raw_commit(folder: Path) -> tuple[float, str]:
-    """Give the median seconds of the smallest durable thing, two rows and a commit, and the SQLite that did it."""
+def recorded_calls() -> int:
+    """Give the calls of a decision as the page last recorded them."""
+    found = RECORDED.search(PAGE.read_text(encoding="utf-8"))
+    if found is None:
+        raise SystemExit(f"{PAGE} records no calls: run `make bench`.")
+    return int(found[1])
+
+
+# --- what is durable ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durable:
+    """Seconds of an audited decision and of a raw commit, medians of the same run, and what one adds to the database."""
+
+    decision: float
+    raw: float
+    growth: float
+    library: str
+
+
+def raw_database(folder: Path) -> Connection:
+    """Make the plainest durable thing: two tables, the same journal and the same promise to the disk."""
     file = folder / "raw.db"
     file.touch()
     connection = connect(file)
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("CREATE TABLE one (id INTEGER PRIMARY KEY, body BLOB)")
-    connection.execute("CREATE TABLE two (id INTEGER PRIMARY KEY, body BLOB)")
-
-    def commit() -> None:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("INSERT INTO one (body) VALUES (?)", (b"x" * 500,))
-        connection.execute("INSERT INTO two (body) VALUES (?)", (b"x" * 500,))
-        connection.execute("COMMIT")
-
-    taken = median_of(COMMITS, commit)
-    version = connection.execute("SELECT sqlite_version()").fetchone()[0]
-    connection.close()
-    return taken, str(version)
+    connection.execute("CREATE TABLE state (id INTEGER PRIMARY KEY, body BLOB)")
+    connection.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, body BLOB)")
+    connection.execute("INSERT INTO state (body) VALUES (?)", (BODY,))
+    return connection
 
 
-def size_of(folder: Path) -> int:
-    """Give the bytes of everything in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def raw_commit(connection: Connection) -> None:
+    """Change one row, add one row, commit."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE state SET body = ? WHERE id = 1", (BODY,))
+    connection.execute("INSERT INTO log (body) VALUES (?)", (BODY,))
+    connection.execute("COMMIT")
 
 
-def durable(folder: Path) -> tuple[float, float]:
-    """Give the median seconds of one audited decision through the door, and what it adds to the disk in bytes."""
-    clock = VirtualClock(datetime(2026, 3, 2, 8, tzinfo=UTC))
-    with temporary_app(clock, "Europe/Berlin", str(folder)) as app:
-        publish(app, load_pack(PACK), Actor(id="owner", role=Role.PATHWAY_OWNER), "publish")
-        app.vault.add_person("p-1", Details(name="Alva Ludens"), clock())
-        say(app, Kind.REGISTER, {"patient": "p-1", "region": "upper_back", "onset": "2026-01-12"})
-        before = size_of(folder)
-
-        def record() -> None:
-            clock.forward_to(clock() + timedelta(minutes=1))
-            say(app, Kind.CONTACT, {"channel": "telephone", "result": "no_answer"})
-
-        taken = median_of(COMMITS, record)
-        return taken, (size_of(folder) - before) / COMMITS
-
-
-def say(app: App, kind: Kind, values: dict[str, bool | int | str | None]) -> None:
+def say(app: App, kind: Kind, episode: str, values: Mapping[str, Json]) -> None:
     """Give one command through the door; anything but an accepted one makes the figures worthless."""
-    command = Command(id=app.make_id(), kind=kind, actor=ANN, episode="e1", values=dict(values))
-    answer = app.engine.handle(command)
+    answer = app.engine.handle(Command(id=app.make_id(), kind=kind, actor=ANN, episode=episode, values=values))
     if answer.entry is None or answer.decision.failed:
         raise SystemExit(f"{kind} was not accepted: {answer.decision.problem} {answer.decision.failed}")
 
 
-def start_up() -> tuple[float, float]:
-    """Give the median seconds of `stepcare --help` and of starting Python alone."""
-    stepcare = [sys.executable, "-m", "stepcare", "--help"]
-    bare = [sys.executable, "-c", "pass"]
-    return (
-        median_of(9, lambda: subprocess.run(stepcare, check=True, capture_output=True)),  # noqa: S603 - our own program
-        median_of(9, lambda: subprocess.run(bare, check=True, capture_output=True)),  # noqa: S603 - Python itself
-    )
+def size_of(database: Path) -> int:
+    """Give the bytes of the main database, everything in the log carried over first."""
+    connection = connect(database)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    return database.stat().st_size
+
+
+def durable(folder: Path) -> Durable:
+    """Take raw commits and audited decisions (a contact noted, by one caller through the door) in turns."""
+    clock = VirtualClock(datetime(2026, 3, 2, 8, tzinfo=UTC))
+    raw, raws, decisions = raw_database(folder), list[float](), list[float]()
+    with temporary_app(clock, "Europe/Berlin", str(folder)) as app:
+        database = Files.of(folder).database
+        publish(app, load_pack(PACK), Actor(id="owner", role=Role.PATHWAY_OWNER), "publish")
+        before, registered = size_of(database), 0
+        for number in range(COMMITS):
+            episode = f"e{number // CONTACTS}"
+            if number % CONTACTS == 0:
+                registered += 1
+                app.vault.add_person(f"p-{episode}", Details(name="Alva Ludens"), clock())
+                about = {"patient": f"p-{episode}", "region": "upper_back", "onset": "2026-01-12"}
+                say(app, Kind.REGISTER, episode, dict[str, Json](about))
+            clock.forward_to(clock() + timedelta(minutes=1))
+            raws.append(taken(lambda: raw_commit(raw)))
+            contact: dict[str, Json] = {"channel": "telephone", "result": "no_answer"}
+            decisions.append(taken(lambda: say(app, Kind.CONTACT, episode, contact)))  # noqa: B023 - done at once
+        growth = (size_of(database) - before) / (COMMITS + registered)
+    library = str(raw.execute("SELECT sqlite_version()").fetchone()[0])
+    raw.close()
+    return Durable(decision=statistics.median(decisions), raw=statistics.median(raws), growth=growth, library=library)
+
+
+# --- the page -------------------------------------------------------------------------------------------------------
+
+
+def run(*command: str) -> float:
+    """Give the seconds of a command, the best of five."""
+    words = [sys.executable, *command]
+    return min(taken(lambda: subprocess.run(words, check=True, capture_output=True)) for _ in range(5))  # noqa: S603 - our own program
 
 
 def processor() -> str:
@@ -170,44 +185,40 @@ def processor() -> str:
 
 def measured() -> str:
     """Measure everything and give the page's lower half."""
-    world = in_step_one()
-    command = Command(
-        id="bench", kind=Kind.MOVE, actor=RAVI, episode=world.episode.id,
-        values={"transition": "step_up", "preference": "wants_more"},
-    )  # fmt: skip
-
-    def decided() -> object:
-        return decide(world.compiled, world.episode, command, world.now)
-
-    decision = decide(world.compiled, world.episode, command, world.now)
-    deciding, calls = median_of(DECISIONS, decided), calls_in(decided)
+    acts = decided_again(course())
+    deciding = [min(taken(act) for _ in range(TIMES)) * 1e6 for act in acts]
+    answers = [len(act().rules) for act in acts]
     pathway = shipped()
-    proving = median_of(3, lambda: prove_pathway(pathway, names(pathway)))
-    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        raw, library = raw_commit(Path(one))
-        commit, size = durable(Path(two))
-    helping, bare = start_up()
+    proving = min(taken(lambda: prove_pathway(pathway, names(pathway))) for _ in range(3))
+    with tempfile.TemporaryDirectory() as folder:
+        kept = durable(Path(folder))
+    helping, bare = run("-m", "stepcare", "--help"), run("-c", "pass")
     rows = (
-        ("decide, full explanation", f"{deciding * 1e6:.0f} µs", f"{calls} Python calls, {len(decision.rules)} rules"),
+        ("`decide`, median", f"{statistics.median(deciding):.0f} µs", f"{len(acts)} decisions of a whole course"),
+        ("`decide`, 90th percentile", f"{statistics.quantiles(deciding, n=10)[-1]:.0f} µs", "the same decisions"),
+        ("calls in one decision", f"{calls_per_decision()}", f"mean; up to {max(answers)} rules answer"),
         ("proof of the shipped pack", f"{proving:.2f} s", f"{len(pathway.rules)} rules, {len(pathway.tables)} tables"),
-        ("audited durable decision", f"{commit * 1e3:.2f} ms", f"{commit / raw:.1f} × a raw two-row commit"),
-        ("raw two-row commit", f"{raw * 1e3:.2f} ms", f"SQLite {library}, WAL, FULL"),
-        ("disk per decision", f"{size:.0f} bytes", "database, vault and write-ahead log"),
-        ("`stepcare --help`", f"{helping:.2f} s", f"{helping / bare:.1f} × starting Python"),
+        (
+            "audited durable decision",
+            f"{kept.decision * 1e3:.2f} ms",
+            f"{kept.decision / kept.raw:.1f} × the next line",
+        ),
+        ("raw commit of two rows", f"{kept.raw * 1e3:.2f} ms", f"SQLite {kept.library}, WAL, FULL"),
+        (
+            "database per decision",
+            f"{kept.growth:.0f} bytes",
+            f"{COMMITS} contacts, {COMMITS // CONTACTS} registrations",
+        ),
+        ("`stepcare --help`", f"{helping:.2f} s", f"{helping / bare:.1f} × starting Python; best of five"),
     )
+    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    machine = f"{processor()}, {os.cpu_count()} cores (load {load}), {platform.system()}"
     lines = [
-        f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}.",
+        f"{machine}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}.",
         "",
-        "| what | median | beside |",
+        "| what | measured | beside |",
         "|---|---|---|",
         *(f"| {what} | {figure} | {beside} |" for what, figure, beside in rows),
-        "",
-        f"The decision is a step-up, {decision.outcome.value}, of an episode eighteen days into step 1.",
-        "Where its time goes:",
-        "",
-        "| function | own time | calls |",
-        "|---|---|---|",
-        *profile_of(decided),
         "",
     ]
     return "\n".join(lines)

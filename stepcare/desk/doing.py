@@ -134,8 +134,12 @@ def typed_values(pairs: tuple[str, ...], json: Path | None, pathway: Pathway, ki
         raise InvalidInput("Answers come either as field=value or by --json: keep one of them.")
     if str(json) == "-":
         return values_from_json(sys.stdin.buffer.read(MOST_BYTES + 1), "stdin")
-    with json.open("rb") as stream:
-        return values_from_json(stream.read(MOST_BYTES + 1), str(json))
+    try:
+        with json.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise InvalidInput(f"{json} cannot be read ({error.strerror}): name a file of answers, or - for stdin.") from None
+    return values_from_json(data, str(json))
 
 
 def fields_for(pathway: Pathway, kind: Kind, pairs: tuple[str, ...]) -> Mapping[str, FormField]:

@@ -151,10 +151,16 @@ def shown(pathway: Pathway, card: str, world: World) -> bool:
     return compile_condition(node).evaluate(view(world)) is True
 
 
+def owed(world: World, kind: str) -> list[DueItem]:
+    """Give the open items of a kind, in the order in which they fall due."""
+    found = [item for item in world.episode.due_items if item.kind == kind and item.status in ("open", "on_hold")]
+    return sorted(found, key=lambda item: item.opens_at)
+
+
 def due(world: World, kind: str) -> DueItem:
     """Give the one open item of a kind."""
-    found = [item for item in world.episode.due_items if item.kind == kind and item.status in ("open", "on_hold")]
-    assert len(found) == 1, f"open items of {kind}: {len(found)}"
+    found = owed(world, kind)
+    assert len(found) == 1, f"open items of {kind}: {[item.id for item in found]}"
     return found[0]
 
 

@@ -294,6 +294,23 @@ def test_a_soft_stop_says_how_it_is_passed(run: Run, asked: Asked, episode: str)
     assert (passed.exit_code, "closed_not_eligible" in passed.stdout) == (0, True)
 
 
+def test_a_second_person_signs_off_on_the_command_line(asked: Asked, run: Run, episode: str) -> None:
+    """Voiding waits for somebody else's yes: exit 4 until it is given; one's own is refused, and a yes counts once."""
+    asked_for = asked(
+        "episode", "do", episode, "move", "transition=void", "reason=duplicate", "--as", "ravi", exit_code=4
+    )
+    yes = ("episode", "do", episode, "sign_off", "answer=yes", "--of", asked_for["request"]["id"])
+
+    own = asked(*yes, "--as", "ravi", exit_code=4)
+    signed = asked(*yes, "--as", "lena:lead")
+    again = asked(*yes, "--as", "lena:lead", exit_code=4)
+
+    assert (asked_for["outcome"], asked_for["failed"]) == ("needs_sign_off", ["TWO-27"])
+    assert (own["failed"], signed["state"], again["failed"]) == (["SIGN-02"], "voided", ["SIGN-01"])
+    assert run("episode", "list").stdout == ""
+    assert asked("episode", "list", "--closed")[0]["state"] == "voided"
+
+
 def test_a_stale_reader_is_told_so(run: Run, asked: Asked, episode: str) -> None:
     """A command on a version that is no longer current is a conflict, and nothing is written."""
     asked("episode", "do", episode, "assign", "owner=ann", "--as", "ann")
