@@ -91,12 +91,12 @@ def _decision(
         prompts=(*(rule.id for rule in weighed.rules if rule.message), *(rule.id for rule in alerts)),
         events=events,
         reads=weighed.reads,
-        recommended=_recommended(weighed),
+        recommended=None if weighed.denied else _recommended(weighed),
         taken=compiled.pathway.transitions[wish.transition].name if accepted and wish.transition else None,
         transition=wish.transition,
         problem=weighed.problem,
         relied_on_by=episode.relied.get(wish.pending.supersedes or "", ()) if accepted else (),
-        derived=picture(shown) if shown else {},
+        derived=picture(shown) if shown and not weighed.denied else {},
     )
 
 
@@ -148,6 +148,11 @@ def request_hash(weighed: Weighed, rules: tuple[str, ...]) -> str:
             "overrides": [to_json(one) for one in command.overrides],
             "rules": list(rules),
             "reads": reads,
+            "state": view.episode.state,
+            "target": weighed.wish.target,
+            "stays": len(view.episode.stays),
+            "flags": list[Json](sorted(flag.id for flag in view.episode.flags if flag.cleared_at is None)),
+            "emergencies": list[Json](sorted(view.episode.person.emergencies)),
             "pathway": view.compiled.hash,
             "parameters": view.compiled.parameters_hash,
         }
@@ -172,10 +177,10 @@ def _sign_off(compiled: Compiled, episode: Episode, command: Command, now: datet
     answer = command.values.get("answer")
     if answer not in ("yes", "no", True, False):
         return replace(shell, problem="Answer yes or no.")
-    shell = replace(shell, derived=picture(view))
     denied = signer_denied(command, request, episode)
     if denied is not None:
         return replace(shell, outcome=Outcome.REFUSED, rules=(denied,), failed=(denied.id,), prompts=(denied.id,))
+    shell = replace(shell, derived=picture(view))
     if request.status != "open":
         return _void(shell, request, f"This request is {request.status}: a yes counts once.", change=False)
     if now > request.expires_at:

@@ -190,7 +190,7 @@ def flags(view: View, *urgencies: str) -> int:
 
 def emergencies(view: View) -> int:
     """Count the open emergency flags of the person over all their episodes."""
-    own = {flag.id for flag in view.episode.flags}
+    own = {f"{view.episode.id}/{flag.id}" for flag in view.episode.flags}
     return flags(view, "emergency") + sum(1 for flag in view.episode.person.emergencies if flag not in own)
 
 
@@ -271,6 +271,12 @@ def planned_found(view: View) -> bool:
         if ended is not None and ended.id == view.pending.supersedes:
             return True
     return False
+
+
+def opted_out(view: View) -> bool:
+    """Say whether the person has said no to messages; not having been asked is not a yes."""
+    record = view.latest("registration")
+    return record is None or record.values.get("contact_consent") is not True
 
 
 def is_overdue(due_at: datetime | None, status: str, now: datetime) -> bool:

@@ -27,9 +27,8 @@ from engine.model import (
     Stay,
 )
 from engine.time import start_of
-from engine.wishes import Wish
+from engine.wishes import RAISE, Wish
 
-RAISE = "raise_concern"
 CLEAR = "clear_concern"
 
 
@@ -119,7 +118,7 @@ def _flags(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -
     record = wish.pending.record
     if record is None:
         return
-    named = wish.transition is not None and compiled.pathway.transitions[wish.transition].name
+    named = wish.pending.move
     if named == CLEAR:
         for flag in episode.flags:
             if flag.cleared_at is None:

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from engine.access import why_not
 from engine.compiled import Compiled
+from engine.derive import opted_out
 from engine.fold import fold
 from engine.ladder import instant_of, position_of, rung_of
 from engine.model import Command, Decision, DueItem, Episode, Event, Json, Message, Outcome, Put, Timer
@@ -91,7 +92,7 @@ def _decided(view: View, command: Command, events: tuple[Event, ...], *, taken: 
 def _rung_events(view: View, rung: Rung, item: DueItem, timer: Timer) -> Iterator[Event]:
     if rung.kind == "propose" and rung.proposes:
         yield from _proposal(view, rung.proposes, item)
-    if rung.template and not (rung.to == "patient" and _opted_out(view)):
+    if rung.template and not (rung.to == "patient" and opted_out(view)):
         yield Put(item=_message(view, rung, item, timer))
 
 
@@ -125,12 +126,6 @@ def _proposal(view: View, kind: str, item: DueItem) -> Iterator[Event]:
             owner_role=due.policy.owner,
         )
     )
-
-
-def _opted_out(view: View) -> bool:
-    """Say whether the person has said no to messages; not having been asked is not a yes."""
-    record = view.latest("registration")
-    return record is None or record.values.get("contact_consent") is not True
 
 
 def _message(view: View, rung: Rung, item: DueItem, timer: Timer) -> Message:

@@ -140,6 +140,8 @@ def _apply_person(person: Person, episode: str, event: Event) -> Person:
     match event:
         case Registered():
             return replace(person, episodes={**person.episodes, episode: (event.region, "open")})
+        case Recorded() | Put() if person.episodes.get(episode, ("", ""))[1] == "void":
+            return person  # entered in error: what is added later counts for nobody either
         case Recorded() if event.personal:
             kept = tuple(record for record in person.records if record.id != event.supersedes)
             return replace(person, records=(*kept, event.record))
@@ -149,14 +151,19 @@ def _apply_person(person: Person, episode: str, event: Event) -> Person:
         case Moved() if event.source and person.episodes[episode][1] != event.kind:
             return _kind_changed(person, episode, event.kind)
         case Put(item=Flag() as flag) if flag.urgency == "emergency":
-            others = tuple(one for one in person.emergencies if one != flag.id)
-            return replace(person, emergencies=others if flag.cleared_at else (*others, flag.id))
+            name = f"{episode}/{flag.id}"
+            others = tuple(one for one in person.emergencies if one != name)
+            over = flag.cleared_at is not None or person.episodes[episode][1] == "closed"
+            return replace(person, emergencies=others if over else (*others, name))
         case _:
             return person
 
 
 def _kind_changed(person: Person, episode: str, kind: str) -> Person:
-    """A voided episode was an error: what it recorded counts for nobody."""
+    """An episode that is over warns no other; a voided one was an error: what it recorded counts for nobody."""
+    if kind in ("closed", "void"):
+        mine = tuple(one for one in person.emergencies if not one.startswith(f"{episode}/"))
+        person = replace(person, emergencies=mine)
     episodes = {**person.episodes, episode: (person.episodes[episode][0], kind)}
     if kind != "void":
         return replace(person, episodes=episodes)

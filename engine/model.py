@@ -279,7 +279,7 @@ class Person:
     """What counts per person over all episodes: doses, sessions, allergies, open emergencies, open episodes.
 
     `records` are the valid records of the forms marked `person`. `episodes` maps each episode to
-    (region, state kind). `emergencies` are ids of open emergency flags.
+    (region, state kind). `emergencies` are open emergency flags, as `episode/flag`.
     The version rises with every entry that changes what is kept here.
     """
 

@@ -60,7 +60,16 @@ def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, rep
                 gone = item.status == "cancelled" and old.get(item.id, item).status in OPEN
                 items.append(replace(item, closed_by=command_id) if gone else item)
     changed = [item for item in items if old.get(item.id) is not item and old.get(item.id) != item]
-    return (*(Put(item=item) for item in changed), *_timers(view, items, {one.id for one in changed}))
+    timers = _timers(view, items, {one.id for one in changed})
+    return (*(Put(item=item) for item in changed), *timers, *_pointless(view, items))
+
+
+def _pointless(view: View, items: Sequence[DueItem]) -> Iterator[Put]:
+    """Take back what is still queued for the person: the work is done, on hold or owed no longer, or they said no."""
+    waiting = set() if opted_out(view) else {item.id for item in items if item.status == "open"}
+    for message in view.episode.messages:
+        if message.status == "queued" and message.recipient == "patient" and message.due_item not in waiting:
+            yield Put(item=replace(message, status="cancelled"))
 
 
 def _here(episode: Episode) -> set[str]:
@@ -252,20 +261,15 @@ def _anchored(view: View, due: CompiledDue, occurrence: str, since: datetime, re
 
 
 def _each_stay(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    """Items of the present stay, and of every stay that a hold or a concern interrupted: they are not forgotten."""
     episode = view.episode
     if not episode.stays:
         return
-    here = episode.stays[view.root]
     paused = view.compiled.pathway.states[episode.state].paused
-    if episode.state not in due.policy.states and paused and episode.return_to:
-        # Work of the interrupted stay stands still; it is not forgotten.
-        state, position = episode.return_to[0]
+    layers = [(state, root_of(episode, position)) for state, position in episode.return_to] if paused else []
+    for state, root in dict.fromkeys((*layers, (episode.state, view.root))):
         if state in due.policy.states:
-            root = root_of(episode, position)
             yield from _stay_items(view, due, root, episode.stays[root].since)
-        return
-    if episode.state in due.policy.states:
-        yield from _stay_items(view, due, view.root, here.since)
 
 
 def _stay_items(view: View, due: CompiledDue, root: int, since: datetime) -> Iterator[Wanted]:
@@ -301,6 +305,9 @@ def _each_treatment(view: View, due: CompiledDue) -> Iterator[Wanted]:
 
 
 def _each_flag(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    """Open flags, as long as the episode is: nobody is paged about an episode that is over."""
+    if _is_closed(view.episode, view):
+        return
     for flag in view.episode.flags:
         if flag.cleared_at is None and _urgent_enough(due, flag):
             title = (
@@ -332,8 +339,11 @@ def _first_id(view: View, record: Record) -> str:
     return found
 
 
-def _each_crossing(view: View, _: CompiledDue) -> Iterator[Wanted]:
-    """The day the class changes, from onset: armed beforehand, and owed until somebody has looked at it."""
+def _each_crossing(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    """The day the class changes, from onset: armed beforehand, and owed until somebody has looked at it.
+
+    One that fell away (the episode was closed, the onset revised) is awaited anew, under a name of its own.
+    """
     began = onset(view)
     if began is None or _is_closed(view.episode, view):
         return
@@ -343,7 +353,8 @@ def _each_crossing(view: View, _: CompiledDue) -> Iterator[Wanted]:
         days = view.number(name)
         if days is not None and now in (*BEFORE[to], to):
             anchor = start_of(began + timedelta(days=int(days)), view.episode.zone)
-            yield Wanted(occurrence=to, anchor=anchor, fresh=now != to)
+            gone = sum(i.status == "cancelled" and i.occurrence.partition(".")[0] == to for i in view.owed(due.name))
+            yield Wanted(occurrence=f"{to}.{gone}" if gone else to, anchor=anchor, fresh=now != to)
 
 
 def _is_closed(episode: Episode, view: View) -> bool:

@@ -261,6 +261,8 @@ class Engine:
 
     def _site_change(self, command: Command, now: datetime) -> Change:
         site = self.store.site()
+        if command.kind is Kind.PUBLISH:
+            raise InvalidInput("A pathway is published with its proved pack: use `stepcare pathway publish`.")
         if command.kind not in (*SITE_KINDS, Kind.SIGN_OFF):
             raise InvalidInput(f"{command.kind} needs an episode: say which.")
         pathway = self._published(site)

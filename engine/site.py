@@ -4,7 +4,7 @@ A safety parameter needs another person's yes, by the same requests as everythin
 """
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from engine.access import why_not
 from engine.codec import digest_of
@@ -104,10 +104,20 @@ def read_parameter(pathway: Pathway, parameter: Parameter, raw: Json) -> Json:
     """Read a parameter's new value, as strictly as a form reads an answer."""
     value = read_one(pathway, as_field(parameter), raw)
     if parameter.type == "duration":
-        duration_from(str(value))
+        _check_duration(parameter, duration_from(str(value)))
     elif parameter.type == "time":
         clock_from(str(value))
     return value
+
+
+def _check_duration(parameter: Parameter, length: timedelta) -> None:
+    """Hold a duration to the sense of its default: what waits cannot come before, what repeats cannot stand still."""
+    usual = duration_from(str(parameter.default)) if parameter.default is not None else timedelta(days=1)
+    none = timedelta(0)
+    if (usual > none and length <= none) or (usual < none and length > none) or (usual == none and length < none):
+        raise InvalidInput(
+            f"it must be {'longer than nothing' if usual > none else 'on the same side as its default'}."
+        )
 
 
 def _ask(command: Command, parameter: Parameter, now: datetime) -> Decision:

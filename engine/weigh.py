@@ -7,12 +7,10 @@ from functools import partial
 
 from engine import access
 from engine.compiled import Compiled
-from engine.effects import RAISE
 from engine.errors import InvalidInput
 from engine.model import Command, Episode, Kind, Level, Outcome, RuleResult
 from engine.rules import ask_rules, bad_overrides
 from engine.view import Pending, View
-from engine.wishes import Wish, read_wish
 
 KEPT = (Kind.RECORD, Kind.CONTACT, Kind.CORRECT)  # what has happened is never refused
 OURS = ("ext_team",)
@@ -23,7 +21,8 @@ NOBODY: frozenset[str] = frozenset()
 class Weighed:
     """A wish with its rules' answers; `problem` says why it is INVALID, empty otherwise.
 
-    `reads` are the records the rules used, and nothing that was looked at for show.
+    `reads` are the records the rules used, and nothing that was looked at for show. `denied`: the asker has not the
+    permission, so nothing of the episode is shown either.
     """
 
     command: Command
@@ -33,6 +32,7 @@ class Weighed:
     rules: tuple[RuleResult, ...] = ()
     problem: str = ""
     reads: tuple[tuple[str, int], ...] = ()
+    denied: bool = False
 
 
 def weigh_without_answers(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Weighed:
@@ -61,7 +61,7 @@ def weigh(
     made = partial(Weighed, command=command, wish=wish, view=view)
     denied = _denied(compiled, episode, command, wish)
     if denied:
-        return made(outcome=Outcome.REFUSED, rules=(denied,))
+        return made(outcome=Outcome.REFUSED, rules=(denied,), denied=True)
     if wish.problems:
         problem = " ".join(one.message for one in wish.problems)
         return made(outcome=Outcome.INVALID, rules=_form_rules(wish), problem=problem)
@@ -76,7 +76,7 @@ def weigh(
 
 def _denied(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> RuleResult | None:
     """Refuse by role or care team; a concern is the exception, it may come from outside the team."""
-    transition = compiled.pathway.transitions.get(wish.transition or "")
+    transition = compiled.pathway.transitions.get(wish.transition or wish.as_of or "")
     concern = transition is not None and transition.name == RAISE
     why = access.why_not(command.actor, command.kind, None if concern else episode)
     if not why and transition is not None and command.actor.role not in transition.roles:
@@ -138,7 +138,7 @@ def _outcome(command: Command, wish: Wish, rules: Sequence[RuleResult]) -> tuple
     if wish.illegal:
         return Outcome.REFUSED, "The pathway has no such move from here."
     levels = {rule.level for rule in failing}
-    if command.kind in KEPT or not levels & {Level.SS, Level.HS2, Level.HSX}:
+    if (command.kind in KEPT and not wish.strict) or not levels & {Level.SS, Level.HS2, Level.HSX}:
         return Outcome.ACCEPTED, ""
     return (Outcome.REFUSED if levels & {Level.SS, Level.HSX} else Outcome.NEEDS_SIGN_OFF), ""
 

@@ -3,13 +3,14 @@
 A wish says which rules to ask (`bindings`) and what would follow if they all agree (`effects.py`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from engine.compiled import Compiled
-from engine.errors import InvalidInput
-from engine.forms import Problem, near, read_form, read_text
+from engine.fold import current
+from engine.forms import Problem, near, read_form
 from engine.model import Command, Episode, Json, Kind, Record, Treatment, Values
 from engine.moves import resolve
 from engine.pathway import Pathway
@@ -17,6 +18,8 @@ from engine.time import local_day, require_aware
 from engine.view import Pending, View
 
 OPENING = ("planned", "active")
+RAISE = "raise_concern"
+PSEUDONYM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")  # owners and teams stand in clear columns: never words
 NOT_GIVEN = ("declined", "unavailable", "contraindicated")
 # Keys of `values` that steer the command and are no answers; a form may ask `to` wherever nothing moves.
 STEERS: Mapping[Kind, tuple[str, ...]] = {
@@ -30,7 +33,8 @@ NAMES_FORM = ("form",)
 class Wish:
     """What a command would do, before any rule is asked.
 
-    `illegal`: the words are a move, but the machine does not permit it from here. `treatment` and `status`: the
+    `strict`: a correction that is held to the rules of a plan, not kept as what happened. `as_of`: the transition
+    whose roles count although nothing moves. `illegal`: the words are a move, but the machine does not permit it from here. `treatment` and `status`: the
     treatment as it would be. `problems` not empty: nothing else counts.
     """
 
@@ -43,6 +47,8 @@ class Wish:
     target: str | None = None
     illegal: bool = False
     treatment: Treatment | None = None
+    strict: bool = False
+    as_of: str | None = None
     problems: tuple[Problem, ...] = ()
 
 
@@ -59,7 +65,25 @@ def read_wish(compiled: Compiled, episode: Episode, command: Command, now: datet
         return _wrong(wish, "command", f"{command.kind} is no command for an episode.")
     if episode.version == 0 and command.kind is not Kind.REGISTER:
         return _wrong(wish, "episode", f"Episode {episode.id} is not registered yet: register it first.")
+    early = _too_early(compiled, episode, command, wish)
+    if early:
+        return _wrong(wish, "occurred_at", early)
     return read(compiled, episode, command, wish)
+
+
+def _too_early(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> str:
+    """Say why an act cannot have been that long ago: rules are judged on its day, so its day must be a true one."""
+    if command.occurred_at is None or not episode.stays:
+        return ""
+    today = local_day(wish.now, episode.zone)
+    if command.kind is Kind.PLAN and wish.day < today:
+        return "A plan is made today. Record what was done instead."
+    if command.kind is Kind.MOVE and compiled.pathway.states[episode.state].kind == "closed" and wish.day < today:
+        return "A closed episode changes today or not at all: leave `occurred_at` out."
+    if command.kind in (Kind.MOVE, Kind.START, Kind.STOP) and wish.at < episode.stays[-1].since:
+        began = episode.stays[-1].since.isoformat()
+        return f"The present state began at {began}. Give a time after that, or correct what came before."
+    return ""
 
 
 def _wrong(wish: Wish, field: str, message: str, rule: str | None = None) -> Wish:
@@ -113,6 +137,11 @@ def _register(compiled: Compiled, episode: Episode, command: Command, wish: Wish
     steer = ("zone", "language", "team", "patient", "pathway")
     blank = blank_record(episode, command, "registration", wish.now)
     wish = read_into(wish, compiled.pathway, blank, answers(command.values, *steer))
+    language, team = command.values.get("language"), command.values.get("team")
+    if language is not None and language not in compiled.pathway.languages:
+        wish = _wrong(wish, "language", f"Messages are written in {', '.join(compiled.pathway.languages)}.")
+    if team is not None and team not in command.actor.teams:
+        wish = _wrong(wish, "team", f"Choose one of your own care teams: {', '.join(sorted(command.actor.teams))}.")
     return replace(wish, bindings=("register", key), transition=key, target=compiled.pathway.initial)
 
 
@@ -232,6 +261,11 @@ def _move(compiled: Compiled, episode: Episode, command: Command, wish: Wish) ->
     transitions = compiled.pathway.transitions
     said = transitions[name].name if name in transitions else name
     pending = replace(wish.pending, move=said, to=to)
+    key = next((key for key, one in transitions.items() if one.name == said == RAISE), None)
+    if key is not None and episode.state == transitions[key].target[0]:
+        # A further concern while one is looked into: its flags are added, and the episode stays where it is.
+        wish = replace(wish, pending=pending, as_of=key)
+        return with_form(wish, compiled, episode, command, transitions[key].form or "")
     found = resolve(View(compiled, episode, pending, wish.at, wish.day), name, to)
     if found.problem:
         return _wrong(replace(wish, pending=pending), "transition", found.problem)
@@ -264,18 +298,37 @@ def _correct(compiled: Compiled, episode: Episode, command: Command, wish: Wish)
     wish = replace(wish, at=at, day=local_day(at, episode.zone))
     blank = replace(blank_record(episode, command, old.form, wish.now), stay=old.stay)
     wish = read_into(wish, compiled.pathway, blank, merged)
-    return replace(wish, pending=replace(wish.pending, supersedes=old.id), bindings=(f"record {old.form}",))
+    wish = replace(wish, pending=replace(wish.pending, supersedes=old.id), bindings=(f"record {old.form}",))
+    return _held_to(compiled, episode, old.id, wish)
+
+
+def _held_to(compiled: Compiled, episode: Episode, old: str, wish: Wish) -> Wish:
+    """A correction is no way past a rule: what is still a plan, or still in force, meets the rules it met before."""
+    by_id = {record.id: record for record in episode.records}
+
+    def is_it(record: str | None) -> bool:
+        standing = current(by_id, record) if record else None
+        return standing is not None and standing.id == old
+
+    for one in episode.treatments:
+        if one.status == "planned" and is_it(one.record):
+            return replace(wish, strict=True, bindings=(*wish.bindings, f"plan {one.kind}"))
+    if wish.pending.form == "registration":
+        return replace(wish, strict=True, bindings=(*wish.bindings, "register"))
+    for place, stay in enumerate(episode.stays):
+        if is_it(stay.record):
+            in_force = place == len(episode.stays) - 1 and compiled.pathway.transitions[stay.transition].returns
+            bindings = (*wish.bindings, stay.transition) if in_force else wish.bindings
+            return replace(wish, as_of=stay.transition, strict=in_force, bindings=bindings)
+    return wish
 
 
 def _assign(_: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
     for key, value in command.values.items():
         if key not in ("owner", "team"):
             wish = _wrong(wish, key, f"{key} is not asked by assign: owner and team are.")
-        elif value is not None:
-            try:
-                read_text(value, 80)
-            except InvalidInput as error:
-                wish = _wrong(wish, key, str(error))
+        elif value is not None and not (isinstance(value, str) and PSEUDONYM.fullmatch(value)):
+            wish = _wrong(wish, key, f"{key} is a pseudonym: letters, digits, dot, dash and underscore, at most 40.")
     if not command.values:
         wish = _wrong(wish, "owner", f"Say who answers for {episode.id}: owner (none for the team's queue) or team.")
     return wish
@@ -295,6 +348,8 @@ def _snooze(compiled: Compiled, episode: Episode, command: Command, wish: Wish) 
     days = (until - wish.day).days
     if days < 1 or (isinstance(longest, int) and days > longest):
         wish = _wrong(wish, "until", f"{until} is {days} days ahead: choose 1 to {longest or 'more'} days.")
+    if item is not None and compiled.pathway.due[item.kind].priority != "normal":
+        wish = _wrong(wish, "due_item", f"{item.title} is a matter of safety and does not wait: do it, or hand it on.")
     if not text_of(command.values, "reason"):
         wish = _wrong(wish, "reason", "Say why it can wait.")
     return wish

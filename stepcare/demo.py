@@ -81,9 +81,8 @@ class Played:
 
 
 @contextmanager
-def played(plot: Plot, directory: Path, tick: Step) -> Generator[Played, None, None]:
-    """Play a story into a fresh database; `tick` is called once a day."""
-    pack = proved_pack(PATHWAY)
+def played(plot: Plot, pack: Loaded, directory: Path, tick: Step) -> Generator[Played, None, None]:
+    """Play a story with a proved pack into a fresh database; `tick` is called once a day."""
     clock = VirtualClock(at_local(plot.first, time(7), plot.zone))
     migrate_app(directory, plot.zone, clock)
     with open_app(directory, clock) as app:
@@ -164,12 +163,13 @@ def run(options: Options, *, episodes: int, days: int, seed: int, serve: bool) -
     del serve  # there are no pages yet: the option is taken, so that scripts need not change when there are
     settings = read_settings(os.environ, options.data or os.environ.get("STEPCARE_DATABASE") or DIRECTORY)
     configure_log("warning", "console", wall_clock)
+    pack = proved_pack(PATHWAY)
     directory = _made_room(Files.of(settings.database).directory)
     last = local_day(wall_clock(), settings.zone) - timedelta(days=1)
     plot = Plot(episodes=episodes, days=days, seed=seed, last=last, zone=settings.zone)
     with ExitStack() as open_:
         with progress(f"Playing {days} days", days) as tick:
-            story = open_.enter_context(played(plot, directory, tick))
+            story = open_.enter_context(played(plot, pack, directory, tick))
         desk = Desk(app=story.app, options=options, settings=settings)
         told = Told(episodes=episodes, days=days, seed=seed, ends=plot.ends, coverage=story.coverage)
         summary = summed_up(desk, told)

@@ -27,7 +27,7 @@ from stepcare.demo_forms import (
     session_done,
     trigger_point,
 )
-from stepcare.demo_people import BO, MAIN, Invented, random_of
+from stepcare.demo_people import ANN, BO, Invented, random_of
 from stepcare.demo_response import Healing
 from stepcare.demo_stage import Act, Stage, Telling
 
@@ -35,6 +35,11 @@ DESK, CLINIC, AFTERNOON, ROUND = time(8, 30), time(10), time(14), time(16, 30)
 BOS_SHARE = 35  # of a hundred episodes of the main team, until bo leaves
 CLINIC_DAYS = (1, 3)  # days of the week, counted from the story's first
 WHY_OTHER = "Talked over in the team and agreed with the person."
+
+
+def bo_leaves(last_day: int) -> int:
+    """Give the day on which bo leaves: the hundredth, or half-way through a shorter story."""
+    return min(100, last_day // 2)
 
 
 def clinic_day(day: int) -> int:
@@ -53,7 +58,6 @@ class Chart:
     person: Invented
     rng: Random
     healing: Healing
-    owner: Actor  # the coordinator who answers for the episode
     patient: str = ""  # alias of the person, where that is not the episode's own
     points: list[str] = field(default_factory=list)
 
@@ -62,8 +66,7 @@ class Chart:
         """Open a chart."""
         rng = random_of(seed, alias, "course")
         healing = Healing.of(person.activities, random_of(seed, alias, "response"))
-        owner = BO if person.team is MAIN and rng.randrange(100) < BOS_SHARE else person.team.coordinator
-        return cls(stage=stage, alias=alias, person=person, rng=rng, healing=healing, owner=owner)
+        return cls(stage=stage, alias=alias, person=person, rng=rng, healing=healing)
 
     # --- looking
 
@@ -214,8 +217,14 @@ class Chart:
         values["patient"] = self.stage.person(alias, self.person.details())
         answer = yield from self.insist(self.person.team.coordinator, Kind.REGISTER, values)
         if answer.decision.outcome is Outcome.ACCEPTED:
-            yield from self.do(self.person.team.coordinator, Kind.ASSIGN, {"owner": self.owner.id})
+            yield from self.assign()
         return answer
+
+    def assign(self) -> Telling[Answer]:
+        """Say which coordinator answers for the episode from now on; bo has some of them, until bo leaves."""
+        who = self.person.team.coordinator
+        theirs = who is ANN and self.stage.day < bo_leaves(self.stage.last_day) and self.chance(BOS_SHARE)
+        return (yield from self.do(who, Kind.ASSIGN, {"owner": BO.id if theirs else who.id}))
 
     def assess(self, points: int = 1, /, **changes: Json) -> Telling[Answer]:
         """Do everything the first visit is for: consent, screen, findings, trigger points, self-management."""
@@ -271,7 +280,8 @@ class Chart:
         running = {one.kind for one in self.episode.treatments if one.status == "active"}
         team = self.person.team
         if step == "professional" and "exercise_programme" not in running:
-            yield from self.insist(team.assessor, Kind.START, exercise(self.person))
+            components: list[Json] = ["strengthening", *([] if self.chance(12) else ["stretching"])]
+            yield from self.insist(team.assessor, Kind.START, exercise(self.person, components=components))
         if step == "professional" and "massage" not in running:
             yield from self.insist(team.assessor, Kind.START, massage(self.points[:1]))
         if step == "multidisciplinary" and "rehab_programme" not in running:

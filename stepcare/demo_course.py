@@ -51,7 +51,9 @@ def _intake(chart: Chart) -> Told:
 def _assessment(chart: Chart) -> Told:
     if chart.chance(6):
         yield from chart.clinic(6)  # the findings are finished on a second day
-    yield from chart.assess(chart.rng.choices((0, 1, 2), (15, 50, 35))[0])
+    yield from chart.assess(
+        chart.rng.choices((0, 1, 2), (15, 50, 35))[0], **_left_out(chart, 8, "rom", "function_goal")
+    )
     weighs: Row = {}
     if chart.chance(18):
         weighs["age_at_onset"] = "present"
@@ -101,8 +103,24 @@ def _step(chart: Chart) -> Told:
     yield from chart.on(clinic_day(max(visit, chart.stage.day)))
     if chart.state != step:
         return
-    answer = yield from chart.reassess()
+    if chart.chance(4):
+        yield from _on_paper(chart)
+        return
+    answer = yield from chart.reassess(**_left_out(chart, 7, "psfs", "pgic"))
     yield from _decide(chart, answer, early=visit - began < 14)
+
+
+def _left_out(chart: Chart, percent: int, *fields: str) -> Row:
+    """Leave out what people forget to ask, now and then."""
+    return {field: None for field in fields if chart.chance(percent)}
+
+
+def _on_paper(chart: Chart) -> Told:
+    """The visit was written on paper and is entered days later; then somebody decides."""
+    visited = chart.stage.clock()
+    yield from chart.later(chart.rng.randint(2, 6), ROUND)
+    answer = yield from chart.reassess(visited)
+    yield from _decide(chart, answer, early=False)
 
 
 def _decide(chart: Chart, reassessed: Answer, *, early: bool) -> Told:
@@ -126,7 +144,8 @@ def _up(chart: Chart) -> Told:
         case "self_care":
             yield from chart.step_up("professional")
         case "professional" if chart.points and chart.chance(60):
-            yield from chart.step_up("injection", c1_acknowledged=True, c1_patient_told=True)
+            told = chart.chance(80)
+            yield from chart.step_up("injection", c1_acknowledged=told, c1_patient_told=told)
         case "professional" | "injection" if chart.state == "professional" or not _may_repeat(chart):
             yield from chart.step_up("multidisciplinary")
         case "multidisciplinary" if chart.chance(50):
@@ -283,13 +302,14 @@ def _maintenance(chart: Chart) -> Told:
         if chart.state == "professional":
             yield from chart.begin("professional")
     elif answer.decision.outcome is Outcome.ACCEPTED and chart.chance(70):
-        yield from chart.agreed(chart.person.team.assessor, Kind.MOVE, {"transition": "sustain", "summary": True})
+        row = {"transition": "sustain", "summary": chart.chance(80)}
+        yield from chart.agreed(chart.person.team.assessor, Kind.MOVE, row)
     else:
         yield from _discharge(chart, "self_managing", evaluation="not_needed", evaluation_why="It is better.")
 
 
 def _discharge(chart: Chart, sub_reason: str, **values: Json) -> Told:
-    row: Row = {"transition": "discharge", **closing(sub_reason, **values)}
+    row: Row = {"transition": "discharge", **closing(sub_reason, summary=chart.chance(80), **values)}
     yield from chart.agreed(chart.person.team.assessor, Kind.MOVE, row)
 
 

@@ -1,18 +1,15 @@
 """What happens in the demonstration beside the courses: numbers are set, desks are cleared, a colleague leaves."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from random import Random
 
 from engine.model import Actor, DueItem, Episode, Json, Kind, Role
-from stepcare.demo_chart import AFTERNOON, DESK
+from stepcare.demo_chart import AFTERNOON, DESK, bo_leaves
 from stepcare.demo_coverage import Coverage
 from stepcare.demo_people import ADA, ANN, BO, LENA, MAIN, NORTH, OWEN, random_of
 from stepcare.demo_stage import Act, Stage, Telling
 
 Told = Telling[None]
-WEEK = timedelta(days=7)
-LEAVES_AFTER = 100  # days; in a shorter story bo leaves after half of it
 CLEARED = 85  # of a hundred pieces of work on a desk
 
 # What is on whose desk once a week, and what clears it.
@@ -49,7 +46,7 @@ def sets_numbers(stage: Stage) -> Told:
 
 def leaves(stage: Stage, coverage: Coverage) -> Told:
     """A coordinator leaves; ann takes over whatever is open, at one go."""
-    yield stage.at(min(LEAVES_AFTER, stage.last_day // 2), AFTERNOON)
+    yield stage.at(bo_leaves(stage.last_day), AFTERNOON)
     acts = tuple(
         Act(by=ANN, kind=Kind.ASSIGN, alias=alias, values={"owner": ANN.id})
         for alias, episode in sorted(stage.episodes.items())

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from shlex import quote
 from typing import Any, cast
 
 from rich.text import Text
@@ -89,7 +90,7 @@ def _log(desk: Desk, entries: int) -> Row:
 
 
 def _next(desk: Desk, told: Told, directory: str) -> Iterator[Row]:
-    begin = f"stepcare --data {directory}"
+    begin = f"stepcare --data {quote(directory)}"
     late = _most_overdue(desk, told)
     yield {"say": "this morning's worklist", "type": f"{begin} due list --as {ANN.id}"}
     if late is not None:

@@ -148,6 +148,7 @@ def cannot_be_found(chart: Chart) -> Told:
     yield from chart.move("reopen", reason="came_back")
     yield from chart.screened()
     yield from chart.move("reopen", reason="came_back")
+    yield from chart.assign()
     yield from chart.assess()
     yield from chart.enter("enter_step1")
     yield from goes_on(chart)

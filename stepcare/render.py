@@ -3,11 +3,11 @@
 import csv
 import io
 import json
-import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -24,18 +24,22 @@ WIDE = 160  # columns, where there is no terminal to ask
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One column: the key of the row, its title, and how a cell reads in a table (None: as it is)."""
+    """One column: the key of the row, its title, and how a cell reads in a table (None: as it is).
+
+    `whole`: a reference, never broken over two lines, so that it can be copied.
+    """
 
     key: str
     title: str
     say: Callable[[Json], str] | None = None
     right: bool = False
+    whole: bool = False
 
 
 def console(*, errors: bool = False) -> Console:
     """Give a console on stdout or stderr; plain where there is no terminal or NO_COLOR is set."""
     stream = sys.stderr if errors else sys.stdout
-    width = None if stream.isatty() or os.environ.get("COLUMNS") else WIDE
+    width = None if stream.isatty() else WIDE
     return Console(file=stream, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
 
 
@@ -89,7 +93,8 @@ def table(rows: Iterable[Row], columns: Sequence[Column]) -> Table:
     """Give a table; every cell is plain text, whatever it holds."""
     made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for column in columns:
-        made.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+        side: Literal["left", "right"] = "right" if column.right else "left"
+        made.add_column(column.title, justify=side, overflow="fold", no_wrap=column.whole)
     for row in rows:
         made.add_row(*(Text(plain(_said(row.get(column.key), column))) for column in columns))
     return made

@@ -130,6 +130,9 @@ def _without_texts(value: Json, names: frozenset[str], taken: dict[str, int], *,
         return [_without_texts(one, names, taken, inside=inside) for one in value]
     if not isinstance(value, dict):
         return value
+    if len(value) == 1 and (key := next(iter(value))).rstrip("#") == "text" and key != "text":
+        # People may name an activity like our own mark: one more sign, taken off again when it is read.
+        return {f"{key}#": _without_texts(value[key], names, taken, inside=inside)}
     fact = value.get("fact")
     asked = isinstance(fact, str) and fact.rpartition(".")[2] in names
     found: dict[str, Json] = {}
@@ -149,6 +152,8 @@ def _with_texts(value: Json, texts: Sequence[Json]) -> Json:
         return value
     if value.keys() == {TEXT}:
         return texts[cast("int", value[TEXT])]
+    if len(value) == 1 and (key := next(iter(value))).rstrip("#") == "text" and key != "text":
+        return {key[:-1]: _with_texts(value[key], texts)}
     return {key: _with_texts(one, texts) for key, one in value.items()}
 
 

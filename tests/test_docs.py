@@ -185,3 +185,40 @@ def test_the_reference_lists_every_error_code() -> None:
     listed = {code: int(number) for code, number in re.findall(r"^\| `([a-z-]+)` \| (\d) \|", text, re.MULTILINE)}
 
     assert {code: number for code, number in errors().items() if listed.get(code) != number} == {}
+
+
+def parts(heading: str) -> set[str]:
+    """Give what the reference names in the first column of the table under a heading."""
+    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    return {part for row in rows for part in re.findall(r"`(\w+)`", row)}
+
+
+RARE = {"problem", "code", "unmet"}  # parts that are absent where nothing went wrong
+ASK = "stepcare --data clinic --output json"
+
+
+def test_the_reference_names_every_part_that_programs_read(tmp_path: Path) -> None:
+    """What `play`, `why`, `verify`, `replay` and `demo` answer has the parts the reference names, and no others."""
+    (story,) = (text for language, text in blocks(ROOT / "docs" / "tutorial.md") if text.startswith("# file: story"))
+    (tmp_path / "story.yaml").write_text(story, encoding="utf-8")
+    commands = [
+        "stepcare play story.yaml --keep clinic --output json",
+        "stepcare --data clinic user add xavi --role auditor",
+        f"{ASK} --as xavi episode why e1",
+        f"{ASK} --as xavi audit verify",
+        f"{ASK} --as xavi audit replay",
+        "stepcare --data demo --output json demo --episodes 2 --days 5 --no-serve",
+    ]
+
+    results = run([Said(f"{command} 2>>said", "") for command in commands], tmp_path)
+    printed = [text for text, _ in results]
+
+    assert [code for _, code in results] == [0] * len(commands), (tmp_path / "said").read_text(encoding="utf-8")
+    answers, why, verify, replay, demo = (json.loads(text) for text in (printed[0], *printed[2:]))
+    assert {part for answer in answers for part in answer} | RARE == parts("The answer to a command")
+    assert {part for option in why["options"] for part in option} == parts("What may happen next")
+    assert set(verify) == parts("Verify")
+    assert set(replay) == parts("Replay")
+    assert set(demo) == parts("The demonstration")

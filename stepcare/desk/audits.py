@@ -202,7 +202,7 @@ ENTRIES = (
     Column(key="role", title="ROLE"),
     Column(key="type", title="WHAT"),
     Column(key="trigger", title="TRIGGER"),
-    Column(key="episode", title="EPISODE"),
+    Column(key="episode", title="EPISODE", whole=True),
     Column(key="outcome", title="OUTCOME"),
     Column(key="failed", title="FAILED"),
 )

@@ -138,7 +138,9 @@ def typed_values(pairs: tuple[str, ...], json: Path | None, pathway: Pathway, ki
         with json.open("rb") as stream:
             data = stream.read(MOST_BYTES + 1)
     except OSError as error:
-        raise InvalidInput(f"{json} cannot be read ({error.strerror}): name a file of answers, or - for stdin.") from None
+        raise InvalidInput(
+            f"{json} cannot be read ({error.strerror}): name a file of answers, or - for stdin."
+        ) from None
     return values_from_json(data, str(json))
 
 

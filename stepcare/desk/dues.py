@@ -47,7 +47,7 @@ COLUMNS = (
     Column(key="due_on", title="DUE"),
     Column(key="late_days", title="LATE", right=True, say=lambda value: f"{value} d" if value else ""),
     Column(key="title", title="WORK"),
-    Column(key="episode", title="EPISODE"),
+    Column(key="episode", title="EPISODE", whole=True),
     Column(key="state", title="STATE"),
     Column(key="owner_role", title="OWED BY"),
     Column(key="owner", title="OWNER"),

@@ -45,7 +45,7 @@ class Listed:
 
 
 COLUMNS = (
-    Column(key="id", title="EPISODE"),
+    Column(key="id", title="EPISODE", whole=True),
     Column(key="state", title="STATE"),
     Column(key="region", title="REGION"),
     Column(key="team", title="TEAM"),

@@ -99,7 +99,7 @@ def test_ten_megabytes_are_refused_before_they_are_read() -> None:
         (Kind.CORRECT, {"record": "c999"}, "is not here"),
         (Kind.ASSIGN, {}, "Say who answers"),
         (Kind.ASSIGN, {"captain": "ann"}, "not asked by assign"),
-        (Kind.ASSIGN, {"owner": "x" * 81}, "more than the 80"),
+        (Kind.ASSIGN, {"owner": "x" * 81}, "pseudonym"),
         (Kind.SNOOZE, {"due_item": "none:x", "until": "2026-03-20", "reason": "travel"}, "no open due item"),
         (Kind.SNOOZE, {"due_item": "none:x", "until": "soon", "reason": "travel"}, "YYYY-MM-DD"),
         (Kind.SNOOZE, {"due_item": "none:x", "until": "2026-03-20"}, "why it can wait"),

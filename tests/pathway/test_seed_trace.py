@@ -2,13 +2,15 @@
 
 import pytest
 
+from engine.compiled import Compiled
 from engine.errors import StepcareError
 from engine.names import names
 from engine.pathway import Pathway
 from engine.prove import prove_pathway
 from tests.pathway.seed_checks import CHECKS
+from tests.pathway.seeds import almost_shipped, compiled_of
 from tests.pathway.without import without
-from tests.worlds import shipped
+from tests.worlds import compiled, shipped
 
 IDS = (*(f"S{number:02}" for number in range(1, 58)), *(f"O{number}" for number in range(1, 16)))
 
@@ -65,6 +67,19 @@ def test_whatever_claims_to_answer_a_statement_is_in_the_trace() -> None:
     """A line of the pack that names a statement is in that statement's trace, and so is missed when it is gone."""
     traced = {(seed, entry) for seed, trace in shipped().seed_trace.items() for entry in trace.maps}
     assert sorted(_claims(shipped()) - traced) == [], "the trace leaves out what the pack claims"
+
+
+def test_leaving_a_rule_out_is_compiling_without_it() -> None:
+    """The short cut by which these tests switch a rule off gives what compiling that pathway gives."""
+    pathway = without(shipped(), "rule TPI-02")
+    assert almost_shipped(pathway), "the short cut is not taken"
+    short, whole = compiled_of(pathway), compiled(pathway)
+
+    def bound(one: Compiled) -> dict[str, list[str]]:
+        return {binding: [rule.rule.id for rule in rules] for binding, rules in one.rules.items()}
+
+    assert bound(short) == bound(whole), "other rules are bound"
+    assert not almost_shipped(without(shipped(), "field consent.given")), "a field cannot be left out that way"
 
 
 @pytest.mark.parametrize("seed", IDS)
