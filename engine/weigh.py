@@ -11,6 +11,7 @@ from engine.errors import InvalidInput
 from engine.model import Command, Episode, Kind, Level, Outcome, RuleResult
 from engine.rules import ask_rules, bad_overrides
 from engine.view import Pending, View
+from engine.wishes import RAISE, Wish, read_wish
 
 KEPT = (Kind.RECORD, Kind.CONTACT, Kind.CORRECT)  # what has happened is never refused
 OURS = ("ext_team",)

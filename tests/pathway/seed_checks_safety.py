@@ -43,13 +43,10 @@ def screened_before_each_step(pathway: Pathway) -> None:
         world = at(pathway, "assessed")
         fine(world.record("red_flag_screen", **screen(world.compiled, **lacking)))
         stops(world.move("enter_step1", **WANTED), HSX, "RF-01")
-    for present, rule in (
-        (("cancer_history", "immunosuppression"), "RF-07"),
-        (("recent_infection", "age_at_onset"), "RF-07"),
-    ):
+    for present in (("cancer_history", "immunosuppression"), ("recent_infection", "age_at_onset")):
         world = at(pathway, "assessed")
         screened(world, **dict.fromkeys(present, "present"))
-        stops(world.move("enter_step1", **WANTED), SS, rule)
+        stops(world.move("enter_step1", **WANTED), SS, "RF-07")
     unsure = at(pathway, "assessed")
     screened(unsure, saddle_anaesthesia="unknown")
     stops(unsure.move("enter_step1", **WANTED), SS, "RF-06")
@@ -77,10 +74,10 @@ def what_raises(pathway: Pathway) -> None:
         world = at(pathway, "self_care")
         told: dict[str, Json] = {"urgency": urgency, "told": "ravi", "told_on": on(0), "flags": ["age_at_onset"]}
         silent(world.move("raise_concern", ANN, **told, note="-"), "RF-15")
-        item = due(world, f"flag_{urgency}")
+        work = due(world, f"flag_{urgency}")
         if hours:
-            assert item.due_at, "it has no end"
-            assert (item.due_at - world.now).total_seconds() == hours * 3600, f"{urgency} waits too long"
+            assert work.due_at, "it has no end"
+            assert (work.due_at - world.now).total_seconds() == hours * 3600, f"{urgency} waits too long"
         fine(world.record("flag_action", action="seen_today", told_person=True))
         assert not owed(world, f"flag_{urgency}"), "somebody acted, and it is owed all the same"
     for role in TELLING:
@@ -174,16 +171,16 @@ def drugs_and_hands_have_contraindications(pathway: Pathway) -> None:
 
 def s56(pathway: Pathway) -> None:
     """Safety is on by default, though the text is silent: red flags, consent, contraindications, doses, adverse events."""
-    screened_before_each_step(pathway)
     what_raises(pathway)
-    how_it_is_cleared(pathway)
     flags_stand_in_the_way(pathway)
+    how_it_is_cleared(pathway)
     consent_is_asked(pathway)
     drugs_and_hands_have_contraindications(pathway)
-    needle_safety.plans_are_checked(pathway)
+    needle_safety.what_happened_is_kept(pathway)
+    needle_safety.steroids_have_their_own(pathway)
     needle_safety.allergies_are_asked(pathway)
     needle_safety.both_sides_are_two_decisions(pathway)
+    screened_before_each_step(pathway)
     needle_safety.red_flags_come_first(pathway)
-    needle_safety.what_happened_is_kept(pathway)
     needle_safety.sessions_are_spaced(pathway)
-    needle_safety.steroids_have_their_own(pathway)
+    needle_safety.plans_are_checked(pathway)
