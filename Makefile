@@ -22,6 +22,7 @@ help:                    ## show what there is to make
 run: setup               ## set up and run the demonstration, in a fresh database under var/demo
 	@rm -rf $(DEMO) && mkdir -p $(dir $(DEMO))
 	@$(BIN)/stepcare --data $(DEMO) demo
+	@echo; echo "stepcare is in $(BIN): source $(BIN)/activate"
 
 test: setup              ## set up and run the whole test suite, in random order, with the engine's coverage
 	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered -m "not long"

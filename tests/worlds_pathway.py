@@ -406,7 +406,7 @@ def episode_in(place: str, compiled: Compiled | None = None, *, onset: date = ON
     return replace(world, decisions=list(world.decisions))
 
 
-@lru_cache(maxsize=128)
+@lru_cache(maxsize=64)
 def _walked(place: str, key: _Key, onset: date) -> World:
     before, steps = WAYS[place]
     if before is None:

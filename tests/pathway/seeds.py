@@ -42,12 +42,27 @@ class _Same:
         return hash((id(self.pathway), tuple(sorted(self.settings))))
 
 
-@lru_cache(maxsize=256)
 def _compiled(key: _Same) -> Compiled:
-    if key.pathway is not shipped() and almost_shipped(key.pathway):
-        whole = _compiled(_Same(shipped(), key.settings))
-        return lacking_rules(whole, key.pathway)
+    if key.pathway is shipped():
+        return _whole(key)
+    if almost_shipped(key.pathway):
+        return _lacking_rules(key)
+    return _other(key)
+
+
+@lru_cache(maxsize=256)
+def _whole(key: _Same) -> Compiled:
     return compiled(key.pathway, **{name: _plain(value) for name, value in key.settings.items()})
+
+
+@lru_cache(maxsize=32)
+def _other(key: _Same) -> Compiled:
+    return compiled(key.pathway, **{name: _plain(value) for name, value in key.settings.items()})
+
+
+@lru_cache(maxsize=32)
+def _lacking_rules(key: _Same) -> Compiled:
+    return lacking_rules(_whole(_Same(shipped(), key.settings)), key.pathway)
 
 
 def _plain(value: Settings) -> Json:
