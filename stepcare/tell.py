@@ -48,6 +48,7 @@ def headline(row: Row) -> Text:
     sign, colour = SIGNS[str(row["outcome"])]
     named = row.get("taken") or row.get("asked")
     what = f"{row['command']} {named}" if named and named != row["command"] else str(row["command"])
+    what = f"timer {named}" if row["command"] == "fire" else what
     text = Text.assemble((f"{sign} ", colour), (what, "bold"), plain(f" by {row['by']}: "))
     text.append(OUTCOMES[str(row["outcome"])], colour)
     if row.get("entry") is not None:

@@ -187,11 +187,11 @@ def test_the_reference_lists_every_error_code() -> None:
     assert {code: number for code, number in errors().items() if listed.get(code) != number} == {}
 
 
-def parts(heading: str) -> set[str]:
-    """Give what the reference names in the first column of the table under a heading."""
-    text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+def parts(heading: str, page: str = "reference.md") -> set[str]:
+    """Give what a page of the reference names in the first column of the first table under a heading."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    table = re.findall(r"(?:^\|.*\n)+", text.split(f"\n## {heading}\n")[1], re.MULTILINE)[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     return {part for row in rows for part in re.findall(r"`(\w+)`", row)}
 
 
@@ -221,4 +221,4 @@ def test_the_reference_names_every_part_that_programs_read(tmp_path: Path) -> No
     assert {part for option in why["options"] for part in option} == parts("What may happen next")
     assert set(verify) == parts("Verify")
     assert set(replay) == parts("Replay")
-    assert set(demo) == parts("The demonstration")
+    assert set(demo) == parts("The summary", "reference-demo.md")

@@ -77,7 +77,7 @@ class World:
             self.do(WORKER, Kind.FIRE, of=timer.id)
         self.now = max(self.now, instant)
 
-    def do(  # noqa: PLR0913 - a command's parts, by name
+    def do(
         self,
         by: Actor,
         kind: Kind,

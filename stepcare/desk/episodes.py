@@ -8,7 +8,7 @@ from rich.text import Text
 
 from engine.audit import instant
 from engine.compiled import Compiled
-from engine.model import Actor, Episode, Json, Record
+from engine.model import Actor, Episode, Json, Kind, Record
 from engine.picture import picture
 from engine.time import local_day
 from engine.view import Pending, View
@@ -245,6 +245,8 @@ def _entry_json(kept: Kept, compiled: Compiled) -> Row:
     title = compiled.pathway.forms[str(form)].title if form in compiled.pathway.forms else form
     what = decision.taken or (str(title).lower() if title else None) or asked(command) or command.of
     said = f"{command.kind.value} {what}" if what and what != command.kind.value else command.kind.value
+    if command.kind is Kind.FIRE:
+        said = f"timer of {str(command.of).partition(':')[0]} {decision.taken}"
     return {
         "entry": envelope.index,
         "recorded_at": instant(envelope.recorded_at),

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from tests.pathway.seeds import Check
 
-ROOMS = ("assessment", "care", "needles", "drugs", "algorithm", "pitfalls", "followup", "safety", "oddities")
+ROOMS = ("assessment", "care", "needles", "drugs", "algorithm", "pitfalls", "followup", "words", "safety", "oddities")
 
 
 def _checks() -> Mapping[str, Check]:

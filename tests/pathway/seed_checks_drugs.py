@@ -35,7 +35,7 @@ def s33(pathway: Pathway) -> None:
     fine(world.record("assessment", suspected_inflammatory=True))
     stops(world.start("nsaid", **NSAID), Level.SS, "RX-02")
     suspected = at(pathway, "assessed")
-    fine(suspected.record("assessment", **_suspected(suspected)))
+    fine(suspected.record("assessment", **suspected_in(suspected)))
     stops(suspected.move("enter_step1", preference="agrees_with_plan"), Level.HS2, "ASMT-04")
     hints(at(pathway, "self_care", onset=CHRONIC).start("nsaid", **NSAID), "C9")
     for card in ("inflammatory_wording", "nsaid_timing"):
@@ -43,7 +43,7 @@ def s33(pathway: Pathway) -> None:
     assert pathway.sources["acp_2017"].status == "expired", "the lapsed guideline counts as current"
 
 
-def _suspected(world: World) -> dict[str, Json]:
+def suspected_in(world: World) -> dict[str, Json]:
     """Give the assessment again, with the suspicion added."""
     old = next(record for record in world.episode.records if record.form == "assessment")
     return {**old.values, "suspected_inflammatory": True}
@@ -68,7 +68,7 @@ def s34(pathway: Pathway) -> None:
     assert pathway.sources["cyclobenzaprine_label"].kind == "label", "the longest course has no label behind it"
 
 
-def _after_a_session(pathway: Pathway, **answers: Json) -> World:
+def after_a_session(pathway: Pathway, **answers: Json) -> World:
     """Give a world in which one session without steroid was reassessed two weeks later."""
     world = _two_weeks_on(pathway, "injected")
     reassess(world, **answers)
@@ -93,10 +93,10 @@ def steroid(world: World, **changes: Json) -> Decision:
 
 def s35(pathway: Pathway) -> None:
     """A steroid comes only after professional care and a reassessed session without one did not help."""
-    fine(steroid(_after_a_session(pathway)))
+    fine(steroid(after_a_session(pathway)))
     first = _two_weeks_on(pathway, "injection")
     stops(steroid(first), Level.HS2, "TPI-20")
-    helped = _after_a_session(pathway, nprs=3, function_word="improved", pgic="much_improved")
+    helped = after_a_session(pathway, nprs=3, function_word="improved", pgic="much_improved")
     stops(steroid(helped), Level.HS2, "TPI-20")
     unseen = _two_weeks_on(pathway, "injected")
     stops(steroid(unseen), Level.HS2, "TPI-20")
@@ -106,8 +106,8 @@ def s35(pathway: Pathway) -> None:
 def s36(pathway: Pathway) -> None:
     """4 to 30 mg by the size of the area, of methylprednisolone acetate; no other steroid without a range of its own."""
     for mg in (4, 30):
-        fine(steroid(_after_a_session(pathway), steroid_mg=mg))
-    world = _after_a_session(pathway)
+        fine(steroid(after_a_session(pathway), steroid_mg=mg))
+    world = after_a_session(pathway)
     for outside in (3, 31, 40):
         stops(steroid(world, steroid_mg=outside), Level.HS2, "TPI-21-MG")
     stops(steroid(world, area_size=None), Level.HSX, "TPI-21-AREA")

@@ -58,16 +58,31 @@ def _window_of_a_step(pathway: Pathway) -> None:
     assert window(due(world, "reassessment")) == (28, 42), "the next one is not owed"
 
 
+def _start_of_therapy(pathway: Pathway) -> None:
+    """The window counts from the day therapy began, which is stated, and lies after the state before and not far ahead."""
+    began = at(pathway, "assessed").day(5)
+    stops(began.move("enter_step1", **WANTED, therapy_start=on(-1)), Level.FORM, "THER-01")
+    fine(began.move("enter_step1", **WANTED, therapy_start=on(2)))
+    assert window(due(began, "reassessment")) == (16, 30), "the window counts from the move, not from the therapy"
+    up = at(pathway, "self_care").day(14)
+    reassess(up)
+    stops(step_up(up, therapy_start=on(60)), Level.FORM, "THER-02")
+    fine(step_up(up, therapy_start=on(12)))
+    assert window(due(up, "reassessment")) == (26, 40), "the next window counts from the move"
+    down: dict[str, Json] = {"to": "self_care", "reason": "patient_preference", "stops": "-", "stays": "-", **WANTED}
+    stops(up.move("step_down", **down, therapy_start=on(-1)), Level.FORM, "THER-03")
+    fine(up.move("step_down", **down, therapy_start=on(14)))
+    again = at(pathway, "maintenance").day(20)
+    screened(again)
+    back: dict[str, Json] = {"to": "self_care", "basis": "patient_report", "why": "it helped", **WANTED}
+    stops(again.move("relapse", **back, therapy_start=on(-1)), Level.FORM, "THER-04")
+    fine(again.move("relapse", **back, therapy_start=on(20)))
+
+
 def s50(pathway: Pathway) -> None:
     """Care is reassessed two to four weeks after a therapy began, and nobody moves on without it."""
     _window_of_a_step(pathway)
-    began = at(pathway, "assessed")
-    fine(began.move("enter_step1", **WANTED, therapy_start=on(-4)))
-    assert window(due(began, "reassessment")) == (10, 24), "the window counts from the move, not from the therapy"
-    up = at(pathway, "self_care").day(14)
-    reassess(up)
-    fine(step_up(up, therapy_start=on(12)))
-    assert window(due(up, "reassessment")) == (26, 40), "the next window counts from the move"
+    _start_of_therapy(pathway)
     chosen = at(pathway, "self_care", settings={"reassess_opens": "P10D", "reassess_due": "P20D"})
     assert window(due(chosen, "reassessment")) == (10, 20), "a site cannot choose the window"
     unseen = at(pathway, "self_care").day(14)

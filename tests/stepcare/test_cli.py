@@ -14,6 +14,7 @@ import pytest
 from typer.testing import Result
 
 from stepcare.options import to_the_front
+from stepcare.render import csv_text
 
 Run = Callable[..., Result]
 Asked = Callable[..., Any]
@@ -384,22 +385,34 @@ def test_explain_says_what_will_be_sent_when(asked: Asked, episode: str) -> None
 
 
 def test_lists_come_in_every_form(run: Run, episode: str) -> None:
-    """Table, JSON, NDJSON and CSV hold the same line; a cell that looks like a formula is made harmless."""
-    run("episode", "do", episode, "assign", "owner==1+1", "--as", "ann")
+    """Table, JSON, NDJSON and CSV hold the same line."""
+    run("episode", "do", episode, "assign", "owner=ravi", "--as", "ann")
 
     lines = run("episode", "list", "--output", "ndjson").stdout.splitlines()
     rows = list(csv.DictReader(io.StringIO(run("episode", "list", "--output", "csv").stdout)))
 
-    assert json.loads(lines[0])["owner"] == "=1+1"
-    assert (rows[0]["id"], rows[0]["owner"]) == (episode, "'=1+1")
+    assert json.loads(lines[0])["owner"] == "ravi"
+    assert (rows[0]["id"], rows[0]["owner"]) == (episode, "ravi")
     assert episode in run("episode", "list").stdout
+
+
+def test_a_spreadsheet_runs_nothing_of_ours() -> None:
+    """A cell that looks like a formula is made harmless; a negative number stays one."""
+    cells = ("=1+1", "+cmd", "@sum", "-2+3", "-3", "-0.5", "plain", "\tx")
+
+    found = csv_text([{"a": cell} for cell in cells], ["a"])
+
+    assert [row["a"] for row in csv.DictReader(io.StringIO(found))] == [
+        *("'=1+1", "'+cmd", "'@sum", "'-2+3", "-3", "-0.5", "plain", "'\tx"),
+    ]
 
 
 def test_a_table_gives_no_orders_to_the_terminal(run: Run, episode: str) -> None:
     """Escape codes that somebody typed are shown as marks; no colours without a terminal."""
-    run("episode", "do", episode, "assign", "owner=\x1b[31mred", "--as", "ann")
+    run("episode", "do", episode, "contact", "channel=sms", "result=reached", "note=\x1b[31mred", "--as", "ann")
 
-    assert "\x1b" not in run("episode", "list").stdout
+    shown = run("audit", "show", "2")
+    assert (shown.exit_code, "red" in shown.stdout, "\x1b" in shown.stdout) == (0, True, False)
     assert "\x1b" not in run("episode", "why", episode, "--as", "ann").stdout
 
 
