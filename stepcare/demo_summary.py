@@ -82,7 +82,7 @@ def _coverage(coverage: Coverage) -> Row:
 
 
 def _log(desk: Desk, entries: int) -> Row:
-    size = desk.app.database.files.database.stat().st_size
+    size = sum(len(one.entry) + len(one.blob or b"") for one in desk.app.store.entries())
     return {"entries": entries, "bytes": size, "bytes_per_entry": size // entries if entries else None}
 
 
