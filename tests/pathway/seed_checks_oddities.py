@@ -256,8 +256,6 @@ def _caps(pathway: Pathway) -> None:
 
 def o15(pathway: Pathway) -> None:
     """The text never says stop: timers, caps and ways out are ours, with numbers that a site sets."""
-    sessions_are_spaced(pathway)
-    _caps(pathway)
     world = at(pathway, "self_care")
     assert window(due(world, "stagnation")) == (56, 84), "a step may go on for ever"
     assert window(due(world, "first_contact")) == (0, 28), "nobody asks how it goes"
@@ -275,3 +273,5 @@ def o15(pathway: Pathway) -> None:
     stops(late.move("reopen", reason="came_back"), HSX, "REO-01")
     for place in ("closed_resolved", "closed_deceased", "closed_lost_to_follow_up", "voided"):
         assert at(pathway, place).episode.state == place, f"nobody gets to {place}"
+    _caps(pathway)
+    sessions_are_spaced(pathway)

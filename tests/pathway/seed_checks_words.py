@@ -65,8 +65,6 @@ def s55(pathway: Pathway) -> None:
         one = pathway.definitions.get(word)
         assert one, f"{word} means nothing"
         assert one.owner, f"nobody answers for what {word} means"
-    _thresholds(pathway)
-    _three_questions(pathway)
     for word in ("persistent", "comprehensive"):
         assert value(at(pathway, "self_care"), word) is False, f"{word} holds before anything was tried"
     assert value(at(pathway, "self_care"), "complex") is None, "what nobody said is taken for no"
@@ -85,6 +83,8 @@ def s55(pathway: Pathway) -> None:
     plan: dict[str, Json] = {"relapse_plan": True, "next_contact": on(42), **WANTED}
     stops(change(pathway).move("respond", ANN, **plan), Level.HS2, "RESP-02")
     assert shown(pathway, "thresholds_of_change", helped), "where the thresholds come from is not shown"
+    _three_questions(pathway)
+    _thresholds(pathway)
 
 
 def _roles(pathway: Pathway) -> None:

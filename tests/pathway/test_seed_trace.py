@@ -1,9 +1,12 @@
 """What the pathway was asked to do, statement by statement: where it lives, and that it would be missed."""
 
+from collections.abc import Iterator
+from functools import lru_cache
+
 import pytest
 
 from engine.compiled import Compiled
-from engine.conditions import ConditionError
+from engine.conditions import ConditionError, parse
 from engine.names import names
 from engine.pathway import Pathway
 from engine.prove import prove_pathway
@@ -14,6 +17,16 @@ from tests.worlds import compiled, shipped
 
 PART = 12
 IDS = (*(f"S{number:02}" for number in range(1, 58)), *(f"O{number}" for number in range(1, 16)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parsed_once() -> Iterator[None]:
+    """Read each condition once: hundreds of pathways that differ by one thing hold the same texts."""
+    once = lru_cache(maxsize=4096)(parse)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.compile.parse", once)
+        patch.setattr("engine.prove.parse", once)
+        yield
 
 
 def _refused(pathway: Pathway) -> bool:
