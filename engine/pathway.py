@@ -35,6 +35,7 @@ class State(Model):
     kind: Literal["open", "active", "closed", "void"]
     step: Literal[1, 2, 3, 4] | None = None
     paused: bool = False  # days here do not count towards windows (hold, further evaluation)
+    silent: bool = False  # nobody is reminded of this person again (death); only looking back at what was done goes on
     meaning: str = ""
 
 
@@ -242,6 +243,7 @@ class DuePolicy(Model):
     done_when: Condition | None = None
     repeats: bool = False  # stay: when one is done, the next begins
     pauses: bool = True  # days on hold or in evaluation do not count
+    looks_back: bool = False  # it reviews what was done, so it goes on in a silent state
     calendar: bool = True  # whole days in the site's zone; False: exact instants
     priority: Literal["emergency", "urgent", "safety", "normal"] = "normal"
     ladder: tuple[Rung, ...] = ()

@@ -90,7 +90,8 @@ def _items(view: View, due: CompiledDue, *, replan: bool) -> Iterator[DueItem]:
         yield from there
         return
     known = {item.occurrence: item for item in there}
-    wanted = {one.occurrence: one for one in WANTED[due.each](view, due)}
+    silent = view.compiled.pathway.states[view.episode.state].silent and not due.policy.looks_back
+    wanted = {} if silent else {one.occurrence: one for one in WANTED[due.each](view, due)}
     lasting = due.each in LASTING
     for occurrence, item in known.items():
         if item.status not in OPEN:

@@ -81,10 +81,7 @@ def point(**changes: Json) -> dict[str, Json]:
     return {
         "muscle": "rhomboids",
         "side": "left",
-        "taut_band": True,
-        "hypersensitive_spot": True,
-        "spot_in_band": True,
-        "pain_elicited": True,
+        **dict.fromkeys(("taut_band", "hypersensitive_spot", "spot_in_band", "pain_elicited"), True),
         "palpation_pain": 7,
         "referred_pain": "yes",
         **changes,
@@ -129,14 +126,17 @@ def no_better(**changes: Json) -> dict[str, Json]:
 
 def better(**changes: Json) -> dict[str, Json]:
     """Give the answers of a reassessment on which everything has improved."""
-    return {
-        "nprs": 3,
-        "psfs": {"lifting": 8, "desk work": 8},
-        "function_word": "improved",
-        "pgic": "much_improved",
-        "preference": "agrees_with_plan",
-        **changes,
-    }
+    improved: dict[str, Json] = {"nprs": 3, "psfs": {"lifting": 8, "desk work": 8}}
+    return no_better(**{**improved, "function_word": "improved", "pgic": "much_improved", **changes})
+
+
+WHAT = {"technique": "injection", "agent": "lidocaine"}
+LIDOCAINE: Mapping[str, Json] = {**WHAT, "concentration": "0.5", "concentration_unit": "percent"}
+NOT_PRESENT = (
+    *("infection", "bleeding_disorder", "anticoagulant", "aspirin", "acute_trauma", "malignancy_suspected"),
+    *("widespread_or_latent", "diabetes", "thin_build"),
+)
+AGREED = ("pneumothorax_precaution", "return_advice", "consent_given", "consent_risks", "consent_withdrawable")
 
 
 def session(world: World, *points: str, **changes: Json) -> dict[str, Json]:
@@ -144,33 +144,18 @@ def session(world: World, *points: str, **changes: Json) -> dict[str, Json]:
     day = on(today(world))
     sites: list[Json] = [{"point": one, "volume_ml": 1, "gauge": 27} for one in points or points_of(world)]
     return {
-        "technique": "injection",
-        "agent": "lidocaine",
-        "concentration": "0.5",
-        "concentration_unit": "percent",
+        **LIDOCAINE,
         "sites": sites,
         "antiseptic": "chlorhexidine",
         "latex_free": True,
         "weight_kg": 70,
         "weight_on": day,
         "dose_group": "usual_adult",
-        "infection": False,
-        "bleeding_disorder": False,
-        "anticoagulant": False,
-        "aspirin": False,
-        "acute_trauma": False,
-        "malignancy_suspected": False,
-        "widespread_or_latent": False,
+        **dict.fromkeys(NOT_PRESENT, False),
         "pregnancy": "not_possible",
-        "diabetes": False,
-        "pneumothorax_precaution": True,
-        "thin_build": False,
-        "return_advice": True,
+        **dict.fromkeys(AGREED, True),
         "last_plan_on": on(0),
-        "consent_given": True,
         "consent_on": day,
-        "consent_risks": True,
-        "consent_withdrawable": True,
         "consent_version": "1",
         "performer": "pia",
         "privilege_until": on(300),
@@ -193,10 +178,7 @@ def session_record(world: World, *points: str, **changes: Json) -> dict[str, Jso
         for one in points or points_of(world)
     ]
     return {
-        "technique": "injection",
-        "agent": "lidocaine",
-        "concentration": "0.5",
-        "concentration_unit": "percent",
+        **LIDOCAINE,
         "sites": sites,
         "skin_prep": True,
         "sterile_technique": True,
@@ -207,9 +189,8 @@ def session_record(world: World, *points: str, **changes: Json) -> dict[str, Jso
     }
 
 
-NO_ALLERGIES: Mapping[str, Json] = dict.fromkeys(
-    ("amide_anaesthetic", "steroid", "iodine", "chlorhexidine", "alcohol", "latex"), False
-)
+ALLERGIES = ("amide_anaesthetic", "steroid", "iodine", "chlorhexidine", "alcohol", "latex")
+NO_ALLERGIES: Mapping[str, Json] = dict.fromkeys(ALLERGIES, False)
 
 
 def points_of(world: World) -> tuple[str, ...]:
@@ -300,8 +281,7 @@ def respond(world: World) -> None:
     """The person is better: maintenance."""
     world.day(max(today(world), 14))
     reassess(world, **better())
-    plan: dict[str, Json] = {"relapse_plan": True, "next_contact": on(today(world) + 28)}
-    went_through(world.move("respond", ANN, **plan, preference="agrees_with_plan"))
+    went_through(world.move("respond", ANN, relapse_plan=True, next_contact=on(today(world) + 28)))
 
 
 def raise_concern(world: World, urgency: str = "urgent") -> None:
@@ -328,8 +308,7 @@ def sign(world: World, by_request: Decision) -> Decision:
 def discharge(world: World) -> None:
     """End the episode after a response: nothing is owed any more."""
     values: dict[str, Json] = {"sub_reason": "self_managing", "safety_net": True, "summary": True}
-    considered: dict[str, Json] = {"evaluation": "not_needed", "evaluation_why": "responded in step 1"}
-    went_through(world.move("discharge", **values, **considered))
+    went_through(world.move("discharge", **values, evaluation="not_needed", evaluation_why="responded in step 1"))
 
 
 def lose(world: World) -> None:
@@ -413,8 +392,7 @@ def _walked(place: str, key: _Key, onset: date) -> World:
         world = World(compiled=key.compiled)
         register(world, onset=onset.isoformat())
         return world
-    world = replace(_walked(before, key, onset))
-    world.decisions = list(world.decisions)
+    world = episode_in(before, key.compiled, onset=onset)
     for step in steps:
         step(world)
     return world

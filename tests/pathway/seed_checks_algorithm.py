@@ -188,7 +188,7 @@ def s43(pathway: Pathway) -> None:
 
 
 def s44(pathway: Pathway) -> None:
-    """Multidisciplinary rehabilitation is for complex or chronic cases, from step 2 or 3, or at once with a second person."""
+    """Multidisciplinary rehabilitation is for cases that are complex or chronic, from step 2 or 3, or at once with a second person."""
     world = at(pathway, "professional").day(28)
     reassess(world)
     stops(step_up(world, to="multidisciplinary"), Level.SS, "PATH-08")
