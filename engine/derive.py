@@ -112,6 +112,8 @@ def pair(view: View, instrument: str) -> tuple[Json, Json] | None:
     before: list[Json] = []
     within: list[Json] = []
     for record, score in found:
+        if view.later(record):
+            continue
         (within if _counts_here(view, record) else before).append(score)
         if record is not view.pending.record:
             view.reads[record.id] = record.version

@@ -57,7 +57,7 @@ def _each_stay(view: View, due: CompiledDue) -> Iterator[Wanted]:
         return
     paused = view.compiled.pathway.states[episode.state].paused
     layers = [(state, root_of(episode, position)) for state, position in episode.return_to] if paused else []
-    for state, root in dict.fromkeys((*layers, (episode.state, view.root))):
+    for state, root in dict.fromkeys((*layers, (episode.state, view.present))):
         if state in due.policy.states:
             yield from _stay_items(view, due, root, episode.stays[root].since)
 

@@ -110,10 +110,24 @@ def _items(view: View, due: CompiledDue, *, replan: bool) -> Iterator[DueItem]:
 def _fulfilled(act: View, due: CompiledDue, waiting: Sequence[DueItem], bindings: Sequence[str]) -> list[DueItem]:
     """Give the waiting items the command fulfils: those it names, else every one its binding stands for."""
     named = act.pending.record.values.get("due_item") if act.pending.record else None
-    if due.done_by.isdisjoint(bindings) or (due.done_when is not None and due.done_when.evaluate(act) is not True):
+    if any(item.id == named for item in waiting):
         return [item for item in waiting if item.id == named]
+    waiting = [item for item in waiting if _is_about(act, due, item)]
+    if due.done_by.isdisjoint(bindings) or (due.done_when is not None and due.done_when.evaluate(act) is not True):
+        return []
     of, mine = act.pending.of, {item.occurrence for item in waiting}
-    return [item for item in waiting if of is None or of not in mine or item.occurrence == of or item.id == named]
+    return [item for item in waiting if of is None or of not in mine or item.occurrence == of]
+
+
+def _is_about(act: View, due: CompiledDue, item: DueItem) -> bool:
+    """Say whether what was done can be about this item.
+
+    An earlier stay's record is not about the present stay, and
+    a border of chronicity is looked at once it has been crossed.
+    """
+    if due.each in ("stay", "hold") and act.root != act.present:
+        return item.occurrence.partition(".")[0] == f"s{act.root}"
+    return due.each != "crossing" or item.anchor <= act.now
 
 
 def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, replan: bool) -> DueItem:

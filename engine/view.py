@@ -78,6 +78,7 @@ class View:
         "episode",
         "now",
         "pending",
+        "present",
         "reads",
         "root",
         "shelves",
@@ -94,7 +95,8 @@ class View:
     ) -> None:
         """See `episode` at `now`; `day` is the local day on which the act occurred."""
         self.compiled, self.episode, self.pending, self.now, self.day = compiled, episode, pending, now, day
-        self.root = root_of(episode, len(episode.stays) - 1)
+        self.present = root_of(episode, len(episode.stays) - 1)
+        self.root = self._judged_in()
         self.shelves = shelves or Shelves(compiled, episode)
         self.reads: dict[str, int] = {}
         self._inputs: dict[str, Input] = {}
@@ -226,9 +228,36 @@ class View:
 
         A late paper visit belongs to where the person was on that day, not to when it was typed in.
         """
-        if self.root < 0 or root_of(self.episode, record.stay) < self.root:
+        if self.root < 0 or root_of(self.episode, record.stay) < self.root or self.later(record):
             return False
         return record.occurred_at >= self.episode.stays[self.root].since
+
+    def later(self, record: Record) -> bool:
+        """Say whether a record of this episode belongs to a stay after the one that is looked at."""
+        if self.root == self.present or record.episode != self.episode.id:
+            return False
+        if root_of(self.episode, record.stay) <= self.root:
+            return False
+        end = self._end()
+        return end is not None and record.occurred_at >= end
+
+    def _judged_in(self) -> int:
+        """Give the stay the command's own record belongs to: a late entry or a correction is judged where it occurred."""
+        own = self.pending.record
+        if own is not None and self.pending.supersedes is not None:
+            return root_of(self.episode, max(own.stay, 0))
+        if own is None or self.present < 0 or own.occurred_at >= self.episode.stays[self.present].since:
+            return self.present
+        reached = [place for place, stay in enumerate(self.episode.stays) if stay.since <= own.occurred_at]
+        return root_of(self.episode, reached[-1]) if reached else 0
+
+    def _end(self) -> datetime | None:
+        """Give the instant the looked-at stay ended for good: holds and concerns that return to it do not end it."""
+        chain = [place for place in range(len(self.episode.stays)) if root_of(self.episode, place) == self.root]
+        for stay in self.episode.stays[chain[-1] + 1 :]:
+            if not self.compiled.pathway.states[stay.state].paused:
+                return stay.since
+        return None
 
     def standing(self, record: str) -> Record | None:
         """Give the record that stands for this id after corrections."""

@@ -7,7 +7,7 @@ from engine.audit import Envelope, check_chain, check_envelope
 from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFailed
 from engine.fold import fold, fold_person, fold_site
 from engine.merkle import Frontier, leaf_hash
-from engine.model import Episode, Event, Json, Person, Site
+from engine.model import Episode, Event, Json, Person, Published, Site
 from storage.database import Database
 from storage.ledger import StoredEntry, derived_in, events_in, reads_in
 from storage.rows import TABLE_OF, Moment, episode_row, work_put
@@ -176,6 +176,9 @@ class Walk:
             self.fault(envelope.index, "version", f"The site was at version {folded.site.version} before it.")
         if steps:
             folded.site = fold_site(folded.site, events)
+            for event in events:
+                if isinstance(event, Published):
+                    folded.pathways.setdefault(event.hash, envelope.index)
             folded.last[None] = envelope.index
 
     def _fold_episode(

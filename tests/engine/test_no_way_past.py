@@ -7,7 +7,7 @@ import pytest
 from engine.model import Actor, Flag, Json, Kind, Outcome, Put, Role
 from engine.time import at_local
 from tests.worlds import ANN, LENA, PIA, RAVI, START, ZONE, World
-from tests.worlds_pathway import episode_in, on, raise_concern, screen, screened, session, sign, today
+from tests.worlds_pathway import episode_in, no_better, on, raise_concern, screen, screened, session, sign, today
 
 RESULT: dict[str, Json] = {"outcome": "no_serious_cause", "result_on": on(0), "document": "letter"}
 
@@ -214,3 +214,43 @@ def test_a_message_whose_reason_is_gone_is_taken_back(what: str) -> None:
 
     assert not [m for m in world.episode.messages if m.status == "queued" and m.recipient == "patient"]
     assert not [e for _, d in world.decisions for e in d.events if isinstance(e, Put) and isinstance(e.item, Flag)]
+
+
+def test_a_correction_is_judged_where_it_belongs() -> None:
+    """A reassessment of step 1 corrected in step 2: no false day 0, and nothing of step 2 is fulfilled by it."""
+    world = episode_in("self_care").day(14)
+    first = world.record("red_flag_screen", **screen(world.compiled))
+    assert first.outcome is Outcome.ACCEPTED
+    told = world.record("reassessment", **no_better())
+    assert world.move("step_up", preference="agrees_with_plan").state == "professional"
+    world.day(16)
+
+    decision = world.do(RAVI, Kind.CORRECT, {"record": told.command.id, "nprs": 6})
+
+    assert "RE-01" not in decision.failed
+    mine = [item for item in world.episode.due_items if item.kind == "first_contact" and item.status == "open"]
+    assert len(mine) == 1
+    assert world.episode.state == "professional"
+
+
+def test_a_late_entry_of_an_earlier_step_is_judged_there() -> None:
+    """A visit of step 1 typed in during step 2 is on its own day of step 1, and is no reassessment of step 2."""
+    world = episode_in("professional")
+    start = world.episode.stays[-1].since
+
+    decision = world.do(RAVI, Kind.RECORD, {"form": "reassessment", **no_better()}, occurred=start - timedelta(hours=2))
+
+    assert "RE-01" not in decision.failed
+    assert all(item.status == "open" for item in world.episode.due_items if item.id == "reassessment:s3")
+
+
+def test_a_look_at_one_border_is_not_a_look_at_the_next() -> None:
+    """The review of day 28 leaves the crossing of day 85 standing."""
+    world = World()
+    world.do(ANN, Kind.REGISTER, {"region": "upper_back", "onset": START.isoformat()})
+    world.day(29)
+
+    world.record("chronicity_review", decision="nothing_changes")
+
+    status = {item.occurrence: item.status for item in world.episode.due_items if item.kind == "chronicity_crossing"}
+    assert status == {"subacute": "done", "chronic": "open"}

@@ -30,7 +30,7 @@ ROWS = {
     "due_item": ("episode_id = 'e1'", 4),
     "timer": ("episode_id = 'e1'", 9),
     "message": ("episode_id = 'e1'", 4),
-    "pack": ("true", 1),
+    "pack": ("true", 0),
     "parameter_set": ("bytes = '{}' OR bytes = x'7b7d'", 0),
     "idempotency": ("true", 11),
 }
