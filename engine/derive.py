@@ -276,9 +276,9 @@ def planned_found(view: View) -> bool:
 
 
 def opted_out(view: View) -> bool:
-    """Say whether the person has said no to messages; not having been asked is not a yes."""
+    """Say whether no message may go to the person: they said no, were not asked, or have died (in any episode)."""
     record = view.latest("registration")
-    return record is None or record.values.get("contact_consent") is not True
+    return bool(view.episode.person.deceased) or record is None or record.values.get("contact_consent") is not True
 
 
 def is_overdue(due_at: datetime | None, status: str, now: datetime) -> bool:

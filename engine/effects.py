@@ -187,6 +187,7 @@ def _move(compiled: Compiled, episode: Episode, wish: Wish, key: str, target: st
         source=episode.state,
         target=target,
         kind=kind,
+        silent=compiled.pathway.states[target].silent,
         stay=None if again else stay,
         return_to=episode.return_to if again else return_to,
     )

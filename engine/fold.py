@@ -148,6 +148,10 @@ def _apply_person(person: Person, episode: str, event: Event) -> Person:
         case Recorded() if event.record.form == "registration" and event.supersedes:
             region, kind = str(event.record.values.get("region", "")), person.episodes[episode][1]
             return replace(person, episodes={**person.episodes, episode: (region, kind)})
+        case Moved() if event.source and (episode in person.deceased) != _by_death(event):
+            others = tuple(one for one in person.deceased if one != episode)
+            person = replace(person, deceased=(*others, episode) if _by_death(event) else others)
+            return _kind_changed(person, episode, event.kind)
         case Moved() if event.source and person.episodes[episode][1] != event.kind:
             return _kind_changed(person, episode, event.kind)
         case Put(item=Flag() as flag) if flag.urgency == "emergency":
@@ -157,6 +161,10 @@ def _apply_person(person: Person, episode: str, event: Event) -> Person:
             return replace(person, emergencies=others if over else (*others, name))
         case _:
             return person
+
+
+def _by_death(event: Moved) -> bool:
+    return event.silent and event.kind == "closed"
 
 
 def _kind_changed(person: Person, episode: str, kind: str) -> Person:

@@ -280,7 +280,8 @@ class Person:
 
     `records` are the valid records of the forms marked `person`. `episodes` maps each episode to
     (region, state kind). `emergencies` are open emergency flags, as `episode/flag`.
-    The version rises with every entry that changes what is kept here.
+    `deceased` are the episodes closed by the person's death. The version rises with every entry that changes
+    what is kept here.
     """
 
     id: str
@@ -288,6 +289,7 @@ class Person:
     records: tuple[Record, ...] = ()
     episodes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     emergencies: tuple[str, ...] = ()
+    deceased: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -364,7 +366,7 @@ class Recorded:
 class Moved:
     """The episode changed state by a named transition; `stay` None: it repeats a treatment in the same stay.
 
-    `kind` is the target's kind: open, active, closed or void.
+    `kind` is the target's kind: open, active, closed or void. `silent`: the person hears nothing more from us.
     """
 
     transition: str
@@ -373,6 +375,7 @@ class Moved:
     kind: str
     stay: Stay | None
     return_to: tuple[tuple[str, int], ...]
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

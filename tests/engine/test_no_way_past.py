@@ -1,5 +1,6 @@
 """Ways round a rule that somebody tried: each is closed, and stays closed."""
 
+from dataclasses import replace
 from datetime import time, timedelta
 
 import pytest
@@ -254,3 +255,20 @@ def test_a_look_at_one_border_is_not_a_look_at_the_next() -> None:
 
     status = {item.occurrence: item.status for item in world.episode.due_items if item.kind == "chronicity_crossing"}
     assert status == {"subacute": "done", "chronic": "open"}
+
+
+def test_a_death_in_one_episode_silences_the_others() -> None:
+    """Who has died in one episode is not reminded by another; a death undone brings the reminders back."""
+    first = episode_in("self_care")
+    first.move("died", ANN, source="family", died_on=on(0))
+    dead = first.episode.person
+    second = episode_in("self_care")
+    second.episode = replace(second.episode, person=replace(second.episode.person, deceased=dead.deceased))
+
+    second.day(28)
+    undo = first.move("undo_death", LENA, proof="a telephone call")
+    first.do(RAVI, Kind.SIGN_OFF, {"answer": "yes"}, of=undo.command.id)
+
+    assert dead.deceased == ("e1",)
+    assert not [message for message in second.episode.messages if message.recipient == "patient"]
+    assert first.episode.person.deceased == ()
