@@ -52,6 +52,9 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
         resolvers=RESOLVERS,
         screens=tuple(name for name, form in pathway.forms.items() if form.raises),
         score_fields=_score_fields(pathway),
+        visits=frozenset(
+            name for name, one in pathway.due.items() if any(rung.kind == "propose" for rung in one.ladder)
+        ),
         soft=frozenset(rule.id for rule in pathway.rules if level_of(rule, values) is Level.SS),
     )
 

@@ -297,7 +297,9 @@ def tasks_open(view: View) -> int:
 
 
 def late_days(view: View) -> int | None:
-    """Count the days since the missed due date of the open reassessment; None when none was missed.
+    """Count the days since the missed due date of the person's open visit; None when none was missed.
+
+    A visit is work whose ladder ends in a proposal to decide: triage, assessment, reassessment, maintenance.
 
     In a pause it stands still like the window itself: a person on hold gets no later.
     """
@@ -305,7 +307,10 @@ def late_days(view: View) -> int | None:
     missed = [
         (until - item.due_on).days
         for item in view.episode.due_items
-        if item.kind == "reassessment" and item.status in ("open", "on_hold") and item.due_on and item.due_on < until
+        if item.kind in view.compiled.visits
+        and item.status in ("open", "on_hold")
+        and item.due_on
+        and item.due_on < until
     ]
     return max(missed, default=None)
 

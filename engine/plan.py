@@ -29,7 +29,7 @@ def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, rep
     `bindings` are what the command was, for what it fulfils.
     """
     old = {item.id: item for item in view.episode.due_items}
-    settled = _settled(act, bindings, command_id)
+    settled = {**_reconsidered(act, command_id), **_settled(act, bindings, command_id)}
     if settled:
         # What was just done is done before anything is planned, so that the next one can follow in the same commit.
         there = tuple(settled.get(item.id, item) for item in view.episode.due_items)
@@ -80,6 +80,20 @@ def _settled(act: View, bindings: Sequence[str], command_id: str) -> dict[str, D
         and (waiting := [one for one in act.owed(due.name) if one.status in OPEN])
         for item in _fulfilled(act, due, waiting, bindings)
     }
+
+
+def _reconsidered(act: View, command_id: str) -> dict[str, DueItem]:
+    """Ask again of what a corrected record had fulfilled: an early visit that was typed in late fulfils nothing."""
+    old = act.pending.supersedes
+    found: dict[str, DueItem] = {}
+    if old is not None:
+        for due in act.compiled.due:
+            still = due.done_when is None or due.done_when.evaluate(act) is True
+            for item in act.owed(due.name):
+                if item.status == "done" and item.closed_by == old:
+                    kept = replace(item, closed_by=command_id)
+                    found[item.id] = kept if still else replace(item, status="open", closed_by=None)
+    return found
 
 
 def _items(view: View, due: CompiledDue, *, replan: bool) -> Iterator[DueItem]:

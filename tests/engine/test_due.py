@@ -11,7 +11,7 @@ from engine.model import Command, DueItem, Kind, Outcome, Timer
 from engine.plan import plan
 from engine.time import local_day
 from engine.view import Pending, View
-from tests.worlds import ANN, LENA, WORKER, World, compiled, shipped
+from tests.worlds import ANN, LENA, RAVI, WORKER, World, compiled, shipped
 from tests.worlds_pathway import episode_in, no_better, on, reassess, screened
 
 
@@ -224,3 +224,40 @@ def test_a_timer_in_another_zone_waits_for_the_sites_morning() -> None:
 
     assert at == {"09:00"}
     assert replace(world.episode.timers[0], state="armed").zone == "Europe/Berlin"
+
+
+def test_whoever_never_came_to_the_assessment_can_be_lost_too() -> None:
+    """Four weeks past the day the assessment was due, three attempts in two ways: a person is asked, and may close."""
+    world = episode_in("assessment").day(43)
+    assert world.move("lost", ANN).failed == ("LOST-01",)
+    for channel in ("telephone", "sms", "letter"):
+        world.record("contact", ANN, channel=channel, result="no_answer")
+
+    decision = world.move("lost", ANN)
+
+    assert decision.outcome is Outcome.ACCEPTED, decision.failed
+    assert decision.state == "closed_lost_to_follow_up"
+
+
+def test_a_visit_corrected_to_an_early_day_fulfils_nothing() -> None:
+    """The reassessment of day 14 was really on day 10: it was an interim contact, and the due item stands again."""
+    world = episode_in("self_care").day(14)
+    told = reassess(world)
+    assert next(i for i in world.episode.due_items if i.id == "reassessment:s2").status == "done"
+
+    world.do(RAVI, Kind.CORRECT, {"record": told.command.id}, occurred=world.now - timedelta(days=4))
+
+    mine = {item.id: item.status for item in world.episode.due_items if item.kind == "reassessment"}
+    assert mine["reassessment:s2"] == "open"
+    assert list(mine.values()).count("open") == 1
+
+
+def test_a_corrected_score_leaves_the_visit_done() -> None:
+    """A wrong number on the right day changes nothing about the visit having happened."""
+    world = episode_in("self_care").day(14)
+    told = reassess(world)
+
+    world.do(RAVI, Kind.CORRECT, {"record": told.command.id, "nprs": 5})
+
+    item = next(i for i in world.episode.due_items if i.id == "reassessment:s2")
+    assert (item.status, item.closed_by) == ("done", world.episode.records[-1].id)
