@@ -63,7 +63,7 @@ def why_not(actor: Actor, kind: Kind, episode: Episode | None) -> str:
     """Give the reason this actor may not give this command, empty if they may."""
     if not may_command(actor, kind):
         allowed = ", ".join(sorted(MAY[kind])) if kind in MAY else "nobody"
-        return f"A {actor.role} may not {kind}: ask one of {allowed}."
+        return f"As {actor.role} you may not {kind}: ask one of {allowed}."
     if episode is not None and episode.version > 0 and not cares_for(actor, episode):
         return f"{actor.id} is not in care team {episode.team!r} of episode {episode.id}: ask its lead to add you."
     return ""

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self, cast
 
+from engine.decision import RuleResult
 from engine.errors import InvalidInput, Unverifiable, VerificationFailed
-from engine.model import Json, RuleResult
+from engine.model import Json
 
 LARGEST = 2**53 - 1  # beyond it other readers of JSON lose digits
 DEEPEST = 64

@@ -17,8 +17,9 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from engine.audit import canonical, instant, instant_from, problem_in
+from engine.decision import Event
 from engine.errors import InvalidInput
-from engine.model import Event, Json
+from engine.model import Command, Json
 
 T = TypeVar("T")
 Encode = Callable[[Any], Json]
@@ -62,6 +63,17 @@ def event_from_json(data: Json) -> Event:
 def digest_of(obj: object) -> str:
     """Give the SHA-256 (hex) of the canonical bytes of a dataclass, or of what is JSON already."""
     return hashlib.sha256(canonical(to_json(obj) if is_dataclass(obj) else obj)).hexdigest()
+
+
+def asked(command: Command) -> dict[str, Json]:
+    """Give what a command asks for, without who asks, when, or under which key: what two sendings have in common."""
+    return {
+        "kind": command.kind.value,
+        "episode": command.episode,
+        "of": command.of,
+        "values": dict(command.values),
+        "overrides": [to_json(one) for one in command.overrides],
+    }
 
 
 def _run(convert: Callable[[Any], object], given: object, what: str) -> object:

@@ -86,3 +86,8 @@ class Compiled:
     soft: frozenset[str]
     visits: frozenset[str]
     score_fields: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+    def written(self, parameter: str, otherwise: str = "P0D") -> str:
+        """Give a duration parameter as it is written: the site's, else the pack's, else (unset or not there) `otherwise`."""
+        declared = self.pathway.parameters.get(parameter)
+        return str(self.settings.get(parameter) or (declared.default if declared else None) or otherwise)

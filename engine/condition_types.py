@@ -6,7 +6,6 @@ be true, because no value in the fact's domain makes it so, is a mistake and sai
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 
 from engine.condition_tree import (
     Aggregate,
@@ -27,6 +26,7 @@ from engine.condition_tree import (
     Problem,
     decimal,
 )
+from engine.errors import near
 from engine.facts import Number, Type
 
 Scope = Mapping[str, Mapping[str, Type]]
@@ -66,14 +66,6 @@ def check_yes_no(node: Node, names: Mapping[str, Type]) -> Type:
             ((node.at, f"this is {WORDS[found.kind]}, a yes/no is needed: compare it with something."),)
         )
     return found
-
-
-def near(word: str, there: Mapping[str, object] | tuple[str, ...]) -> str:
-    """Suggest what may have been meant, else list what there is where that is short."""
-    close = get_close_matches(word[:60], list(there), 1, 0.55)
-    if close:
-        return f"Did you mean {close[0]}?"
-    return f"There is {', '.join(sorted(there))}." if 0 < len(there) <= 20 else ""
 
 
 @dataclass(slots=True, kw_only=True)

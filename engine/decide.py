@@ -9,25 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from engine.access import why_not
-from engine.codec import digest_of, to_json
+from engine.codec import asked, digest_of
 from engine.compiled import Compiled
+from engine.decision import Decision, Event, Put, RuleResult
 from engine.effects import events_of
 from engine.fire import fire
 from engine.fold import fold
-from engine.model import (
-    Command,
-    Decision,
-    Episode,
-    Event,
-    Json,
-    Kind,
-    Level,
-    Outcome,
-    Put,
-    Request,
-    Role,
-    RuleResult,
-)
+from engine.model import Command, Episode, Json, Kind, Level, Outcome, Request, Role
 from engine.picture import broken_invariants, picture
 from engine.plan import plan
 from engine.time import duration_from, local_day
@@ -117,8 +105,7 @@ def _recommended(weighed: Weighed) -> str | None:
 def _request(weighed: Weighed) -> Request:
     """Open the request that waits for another person."""
     rules, roles = approvers_of(weighed)
-    compiled = weighed.view.compiled
-    within = str(compiled.settings.get(SIGN_OFF_WITHIN) or _default(compiled) or THREE_DAYS)
+    within = weighed.view.compiled.written(SIGN_OFF_WITHIN, THREE_DAYS)
     return Request(
         id=weighed.command.id,
         command=weighed.command,
@@ -130,22 +117,13 @@ def _request(weighed: Weighed) -> Request:
     )
 
 
-def _default(compiled: Compiled) -> object:
-    declared = compiled.pathway.parameters.get(SIGN_OFF_WITHIN)
-    return declared.default if declared else None
-
-
 def request_hash(weighed: Weighed, rules: tuple[str, ...]) -> str:
     """Bind a request to exactly what was asked and read: never to the time, or what is derived from it."""
     command, view = weighed.command, weighed.view
     reads: list[Json] = [[record, version] for record, version in weighed.reads]
     return digest_of(
         {
-            "kind": command.kind.value,
-            "episode": command.episode,
-            "of": command.of,
-            "values": dict(command.values),
-            "overrides": [to_json(one) for one in command.overrides],
+            **asked(command),
             "rules": list(rules),
             "reads": reads,
             "state": view.episode.state,
@@ -222,5 +200,5 @@ def signer_denied(command: Command, request: Request, episode: Episode | None) -
         return replace(denial("Nobody signs off their own request: ask another person."), id="SIGN-02")
     if command.actor.role not in request.roles:
         allowed = ", ".join(request.roles)
-        return denial(f"A {command.actor.role} may not sign off {', '.join(request.rules)}: ask one of {allowed}.")
+        return denial(f"As {command.actor.role} you may not sign off {', '.join(request.rules)}: ask one of {allowed}.")
     return None

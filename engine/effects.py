@@ -8,24 +8,9 @@ from dataclasses import replace
 from datetime import date
 
 from engine.compiled import Compiled
+from engine.decision import Assigned, Event, Moved, Put, Recorded, Registered, RuleResult
 from engine.fold import root_of
-from engine.model import (
-    Assigned,
-    Command,
-    Deviation,
-    Episode,
-    Event,
-    Flag,
-    Json,
-    Kind,
-    Level,
-    Moved,
-    Put,
-    Recorded,
-    Registered,
-    RuleResult,
-    Stay,
-)
+from engine.model import Command, Deviation, Episode, Flag, Json, Kind, Level, Stay
 from engine.time import start_of
 from engine.wishes import RAISE, Wish
 

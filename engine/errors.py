@@ -17,8 +17,20 @@ StepcareError                 exit 1
 Messages say what happened, to what, why, and what to do now. They hold ids, never names or clinical text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+
+MOST_LISTED = 40
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """Suggest what may have been meant; where nothing is near, list what there is, unless that is too much."""
+    there = sorted(known)
+    close = get_close_matches(word[:60], there, 1, 0.55)
+    if close:
+        return f"Did you mean {close[0]}?"
+    return f"There is {', '.join(there)}." if 0 < len(there) <= MOST_LISTED else ""
 
 
 class StepcareError(Exception):

@@ -23,9 +23,10 @@ from engine.condition_tree import (
     unparse,
     walk,
 )
+from engine.decision import Clause, Input
 from engine.evaluate import NO_ITEM, Run, closure
 from engine.facts import Lookup, Value
-from engine.model import Clause, Input, Json
+from engine.model import Json
 
 UNITS = {
     "day": timedelta(days=1),

@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from fractions import Fraction
 from typing import Literal, Protocol
 
-from engine.model import Input
+from engine.decision import Input
 
 Number = int | Fraction
 Item = Mapping[str, "Value | None"]

@@ -10,10 +10,11 @@ from datetime import datetime
 
 from engine.access import why_not
 from engine.compiled import Compiled
+from engine.decision import Decision, Event, Put
 from engine.derive import opted_out
 from engine.fold import fold
 from engine.ladder import instant_of, position_of, rung_of
-from engine.model import Command, Decision, DueItem, Episode, Event, Json, Message, Outcome, Put, Timer
+from engine.model import Command, DueItem, Episode, Json, Message, Outcome, Timer
 from engine.pathway import DuePolicy, Rung
 from engine.picture import broken_invariants, picture
 from engine.plan import plan
@@ -106,10 +107,7 @@ def _proposal(view: View, kind: str, item: DueItem) -> Iterator[Event]:
     if waiting or (due.when is not None and due.when.evaluate(view) is not True):
         return
     anchor = view.now
-    opens, length = (
-        str(view.compiled.settings.get(name) or view.compiled.pathway.parameters[name].default or "P0D")
-        for name in (due.policy.opens, due.policy.due)
-    )
+    opens, length = view.compiled.written(due.policy.opens), view.compiled.written(due.policy.due)
     end = after(anchor, length, view.episode.zone)
     yield Put(
         item=DueItem(

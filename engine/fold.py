@@ -8,22 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar, assert_never
 
+from engine.decision import Assigned, Event, Moved, ParameterSet, Published, Put, Recorded, Registered
 from engine.model import (
-    Assigned,
     Deviation,
     DueItem,
     Episode,
-    Event,
     Flag,
     Message,
-    Moved,
-    ParameterSet,
     Person,
-    Published,
-    Put,
     Record,
-    Recorded,
-    Registered,
     Request,
     Site,
     Stay,

@@ -7,10 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from fractions import Fraction
 
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, near
 from engine.facts import Item, Value
 from engine.measures import normalise, number_of
 from engine.model import Json, Values
@@ -38,12 +37,6 @@ def read_form(pathway: Pathway, name: str, raw: Values) -> tuple[dict[str, Json]
         return {}, (Problem(field="form", message=f"There is no form {name!r}. {near(name, pathway.forms)}"),)
     values: dict[str, Json] = {}
     return values, tuple(_read_fields(pathway, form.fields, raw, values, ""))
-
-
-def near(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-    """Suggest what may have been meant, else list what there is."""
-    close = get_close_matches(str(name)[:60], list(known), 1)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(sorted(known)[:40])}."
 
 
 def _read_fields(

@@ -37,11 +37,11 @@ def instant_of(view: View, policy: DuePolicy, item: DueItem, fired: int) -> date
     base = _due_base(view, item) if rung.base == "due" else item.opens_at if rung.base == "opens" else item.anchor
     if base is None:
         return None
-    offset = _setting(view, rung.at)
+    offset = view.compiled.written(rung.at)
     at = after(base, offset, view.episode.zone)
     beyond = fired - (len(policy.ladder) - 1)
     if rung.repeat and beyond > 0:
-        at += duration_from(_setting(view, rung.repeat)) * beyond
+        at += duration_from(view.compiled.written(rung.repeat)) * beyond
     return _in_the_morning(view, at) if is_calendar(offset) and policy.calendar else at
 
 
@@ -50,10 +50,6 @@ def _due_base(view: View, item: DueItem) -> datetime | None:
     if item.due_on is not None and item.due_at is not None and is_calendar(item.due_after or "P1D"):
         return at_local(item.due_on, time(0), view.episode.zone)
     return item.due_at
-
-
-def _setting(view: View, name: str) -> str:
-    return str(view.compiled.settings.get(name) or view.compiled.pathway.parameters[name].default or "P0D")
 
 
 def _in_the_morning(view: View, at: datetime) -> datetime:

@@ -6,7 +6,7 @@ is permitted from here.
 
 from dataclasses import dataclass
 
-from engine.forms import near
+from engine.errors import near
 from engine.machine import NOWHERE, RETURN, targets_of
 from engine.view import View
 

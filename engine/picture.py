@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from engine.conditions import json_of
+from engine.decision import RuleResult
 from engine.derive import first_and_last, overdue
-from engine.model import Json, Level, RuleResult
+from engine.model import Json, Level
 from engine.rules import ask
 from engine.view import View
 

@@ -10,9 +10,10 @@ from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 from engine.compiled import CompiledDue
+from engine.decision import Event, Put
 from engine.derive import opted_out
 from engine.ladder import next_timer
-from engine.model import DueItem, Episode, Event, Put, Timer
+from engine.model import DueItem, Episode, Timer
 from engine.occasions import OPEN, WANTED, Wanted
 from engine.time import after, is_calendar, local_day, start_of
 from engine.view import View
@@ -148,7 +149,7 @@ def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, r
     """Give an item with its window, from the offsets it was armed with (or today's, when new or replanned)."""
     policy, zone = due.policy, view.episode.zone
     fresh = old is None or replan
-    opens_after = _offset(view, policy.opens) if fresh or old is None else old.opens_after
+    opens_after = view.compiled.written(policy.opens) if fresh or old is None else old.opens_after
     due_after = _due_offset(view, policy.due) if fresh or old is None else old.due_after
     shift = _pause_shift(view, want.anchor) if policy.pauses and not want.kept else 0
     anchor = start_of(local_day(want.anchor, zone) + timedelta(days=shift), zone) if policy.calendar else want.anchor
@@ -190,13 +191,8 @@ def _dated(view: View, due: CompiledDue, want: Wanted, old: DueItem | None, *, r
     )
 
 
-def _offset(view: View, name: str) -> str:
-    """Give a duration parameter as it is written; an unset one counts nothing."""
-    return str(view.compiled.settings.get(name) or view.compiled.pathway.parameters[name].default or "P0D")
-
-
 def _due_offset(view: View, name: str) -> str:
-    return "" if name.startswith("field ") else _offset(view, name)
+    return "" if name.startswith("field ") else view.compiled.written(name)
 
 
 def _due(anchor: datetime, offset: str, zone: str, stated: date | None) -> tuple[datetime | None, date | None]:

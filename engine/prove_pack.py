@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
-from engine.condition_types import near
-from engine.errors import Finding, InvalidInput
+from engine.errors import Finding, InvalidInput, near
 from engine.facts import Type
 from engine.machine import expand
 from engine.model import Level

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from engine.condition_types import near
-from engine.errors import Finding
+from engine.errors import Finding, near
 from engine.machine import GROUPS, RETURN
 from engine.names import STATUSES
 from engine.pathway import (

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from engine.compiled import CompiledRule
-from engine.model import Json, Level, Override, RuleResult
+from engine.decision import RuleResult
+from engine.model import Json, Level, Override
 from engine.view import View
 
 PLACE = re.compile(r"\{([a-z][a-z0-9_.]*)\}")

@@ -3,23 +3,27 @@
 Reads the clock once a command. Everything below is pure; everything kept is kept in one commit by the store.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Protocol
 
 import structlog
 
-from engine.codec import digest_of, to_json
+from engine.codec import asked, digest_of
 from engine.compile import compile_pathway
 from engine.compiled import Compiled
 from engine.decide import decide
-from engine.errors import InvalidInput, KeyReused, NotFound, StaleEpisode, StepcareError
+from engine.decision import Decision
+from engine.errors import BadPack, InvalidInput, KeyReused, NotFound, StaleEpisode, StepcareError
 from engine.fire import REPLAN
 from engine.fold import fold, fold_person, fold_site
-from engine.model import Actor, Command, Decision, Episode, Json, Kind, Outcome, Person, Role, Site
+from engine.model import Actor, Command, Episode, Json, Kind, Outcome, Person, Role, Site
+from engine.names import names
 from engine.pathway import Pathway
+from engine.prove import prove_pathway
 from engine.site import decide_site
 from engine.why import Option, options
 
@@ -265,7 +269,9 @@ class Engine:
             raise InvalidInput("A pathway is published with its proved pack: use `stepcare pathway publish`.")
         if command.kind not in (*SITE_KINDS, Kind.SIGN_OFF):
             raise InvalidInput(f"{command.kind} needs an episode: say which.")
-        pathway = self._published(site)
+        return self._site_decided(site, self._published(site), command, now)
+
+    def _site_decided(self, site: Site, pathway: Pathway, command: Command, now: datetime) -> Change:
         decision = decide_site(site, pathway, command, now)
         after = fold_site(site, decision.events)
         return Change(command=command, decision=decision, before=site, after=after, request_hash=request_hash(command))
@@ -276,25 +282,25 @@ class Engine:
         return self._compile(next(iter(site.pathways.values())), site.parameters).pathway
 
     def publish(self, command: Command, pathway: Pathway, bytes_: bytes) -> Answer:
-        """Publish a proved pack; the caller has proved it (`workflows.load` and `engine.prove`)."""
+        """Publish a pack: its bytes are what the hash says, and it is proved here, whoever asks.
+
+        Raises BadPack with every finding (the loader gives them their places), InvalidInput for other bytes.
+        """
+        if hashlib.sha256(bytes_).hexdigest() != command.values.get("hash"):
+            raise InvalidInput("These are not the bytes of that hash: load the pack anew and publish what was loaded.")
+        findings = prove_pathway(pathway, names(pathway))
+        if findings:
+            raise BadPack(findings)
         site = self.store.site()
-        decision = decide_site(site, pathway, command, self.clock())
-        after = fold_site(site, decision.events)
-        if decision.outcome is Outcome.INVALID:
-            return Answer(decision=decision, before=site, after=site, entry=None)
-        change = Change(
-            command=command,
-            decision=decision,
-            before=site,
-            after=after,
-            request_hash=request_hash(command),
-            packs=((str(command.values["hash"]), bytes_, pathway.id, pathway.version),),
-        )
+        pack = (hashlib.sha256(bytes_).hexdigest(), bytes_, pathway.id, pathway.version)
+        change = replace(self._site_decided(site, pathway, command, self.clock()), packs=(pack,))
+        if change.decision.outcome is Outcome.INVALID:
+            return Answer(decision=change.decision, before=site, after=site, entry=None)
         (applied,) = self.store.apply((change,))
         if applied.error is not None:
             raise applied.error
         self._tell(change, applied.index)
-        return Answer(decision=decision, before=site, after=after, entry=applied.index)
+        return Answer(decision=change.decision, before=site, after=change.after, entry=applied.index)
 
     def _compile(self, pathway: str, settings: Mapping[str, Json]) -> Compiled:
         parameters = parameters_hash(settings)
@@ -338,11 +344,7 @@ def request_hash(command: Command) -> str:
     """Give what an idempotency key binds: everything asked, nothing that differs between two sendings."""
     return digest_of(
         {
-            "kind": command.kind.value,
-            "episode": command.episode,
-            "of": command.of,
-            "values": dict(command.values),
-            "overrides": [to_json(one) for one in command.overrides],
+            **asked(command),
             "occurred_at": command.occurred_at.isoformat() if command.occurred_at else None,
         }
     )

@@ -10,24 +10,10 @@ from engine.access import why_not
 from engine.codec import digest_of
 from engine.compile import as_field
 from engine.decide import signer_denied
-from engine.errors import InvalidInput
-from engine.forms import near, read_one
-from engine.model import (
-    Command,
-    Decision,
-    Event,
-    Json,
-    Kind,
-    Level,
-    Outcome,
-    ParameterSet,
-    Published,
-    Put,
-    Request,
-    Role,
-    RuleResult,
-    Site,
-)
+from engine.decision import Decision, Event, ParameterSet, Published, Put, RuleResult
+from engine.errors import InvalidInput, near
+from engine.forms import read_one
+from engine.model import Command, Json, Kind, Level, Outcome, Request, Role, Site
 from engine.pathway import Parameter, Pathway
 from engine.time import clock_from, duration_from
 from engine.weigh import denial
@@ -94,7 +80,7 @@ def _set(pathway: Pathway, command: Command, now: datetime) -> Decision:
         return _invalid(command, now, f"{name}: {error}")
     if command.actor.role not in parameter.who:
         allowed = ", ".join(parameter.who)
-        return _refused(command, now, denial(f"A {command.actor.role} may not set {name}: ask one of {allowed}."))
+        return _refused(command, now, denial(f"As {command.actor.role} you may not set {name}: ask one of {allowed}."))
     if parameter.safety:
         return _ask(command, parameter, now)
     return _accepted(command, now, ParameterSet(name=name, value=value))

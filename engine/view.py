@@ -10,10 +10,11 @@ from datetime import date, datetime
 
 from engine.compiled import Compiled
 from engine.conditions import json_of
+from engine.decision import Input
 from engine.facts import Item, Number, Value
 from engine.fold import current, root_of, valid
 from engine.forms import item_of, value_of
-from engine.model import Actor, DueItem, Episode, Input, Json, Record, Values
+from engine.model import Actor, DueItem, Episode, Json, Record, Values
 from engine.time import local_day
 
 ABSENT = object()

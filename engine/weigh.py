@@ -7,8 +7,9 @@ from functools import partial
 
 from engine import access
 from engine.compiled import Compiled
+from engine.decision import RuleResult
 from engine.errors import InvalidInput
-from engine.model import Command, Episode, Kind, Level, Outcome, RuleResult
+from engine.model import Command, Episode, Kind, Level, Outcome
 from engine.rules import ask_rules, bad_overrides
 from engine.view import Pending, View
 from engine.wishes import RAISE, Wish, read_wish
@@ -82,11 +83,11 @@ def _denied(compiled: Compiled, episode: Episode, command: Command, wish: Wish) 
     why = access.why_not(command.actor, command.kind, None if concern else episode)
     if not why and transition is not None and command.actor.role not in transition.roles:
         allowed = ", ".join(transition.roles)
-        why = f"A {command.actor.role} may not take {transition.name}: ask one of {allowed}."
+        why = f"As {command.actor.role} you may not take {transition.name}: ask one of {allowed}."
     form = compiled.pathway.forms.get(wish.pending.form or "")
     if not why and form is not None and form.roles and command.actor.role not in form.roles:
         allowed = ", ".join(form.roles)
-        why = f"A {command.actor.role} may not fill in {form.title.lower()}: ask one of {allowed}."
+        why = f"As {command.actor.role} you may not fill in {form.title.lower()}: ask one of {allowed}."
     return denial(why) if why else None
 
 

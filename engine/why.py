@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.compiled import Compiled
+from engine.decision import RuleResult
 from engine.machine import NOWHERE
-from engine.model import Actor, Command, Episode, Kind, Level, Outcome, RuleResult
+from engine.model import Actor, Command, Episode, Kind, Level, Outcome
 from engine.weigh import weigh, weigh_without_answers
 
 

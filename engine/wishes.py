@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from engine.compiled import Compiled
+from engine.errors import near
 from engine.fold import current
-from engine.forms import Problem, near, read_form
+from engine.forms import Problem, read_form
 from engine.model import Command, Episode, Json, Kind, Record, Treatment, Values
 from engine.moves import resolve
 from engine.pathway import Pathway

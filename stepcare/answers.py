@@ -9,24 +9,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from engine.audit import instant
-from engine.model import (
-    Clause,
-    Command,
-    Decision,
-    Deviation,
-    DueItem,
-    Episode,
-    Flag,
-    Input,
-    Json,
-    Message,
-    Put,
-    Recorded,
-    Request,
-    RuleResult,
-    Site,
-    Timer,
-)
+from engine.decision import Clause, Decision, Input, Put, Recorded, RuleResult
+from engine.model import Command, Deviation, DueItem, Episode, Flag, Json, Message, Request, Site, Timer
 from engine.service import Answer
 from engine.why import Option
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from random import Random
 
+from engine.decision import RuleResult
 from engine.measures import number_of
-from engine.model import Actor, Episode, Json, Kind, Level, Outcome, Override, RuleResult
+from engine.model import Actor, Episode, Json, Kind, Level, Outcome, Override
 from engine.service import Answer
 from stepcare.demo_forms import (
     AGREES,

@@ -7,24 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from engine.model import (
-    Command,
-    Decision,
-    Deviation,
-    DueItem,
-    Episode,
-    Event,
-    Json,
-    Kind,
-    Level,
-    Message,
-    Moved,
-    Outcome,
-    ParameterSet,
-    Put,
-    Request,
-    Timer,
-)
+from engine.decision import Decision, Event, Moved, ParameterSet, Put
+from engine.model import Command, Deviation, DueItem, Episode, Json, Kind, Level, Message, Outcome, Request, Timer
 from engine.pathway import Pathway
 from engine.service import Answer
 from engine.time import local_day

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import cast
 
 from engine.audit import instant
+from engine.decision import Decision
 from engine.errors import BadScenario, Finding, InvalidInput, NotFound, StepcareError
-from engine.model import Actor, Command, Decision, Episode, Json, Kind, Outcome, Role, Site
+from engine.model import Actor, Command, Episode, Json, Kind, Outcome, Role, Site
 from engine.picture import picture
 from engine.service import Answer
 from engine.time import local_day

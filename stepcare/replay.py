@@ -13,9 +13,10 @@ from engine.codec import to_json
 from engine.compile import compile_pathway
 from engine.compiled import Compiled
 from engine.decide import decide
+from engine.decision import Decision
 from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFailed
 from engine.fold import fold, fold_person, fold_site
-from engine.model import Decision, Episode, Json, Kind, Outcome, Person, Site
+from engine.model import Episode, Json, Kind, Outcome, Person, Site
 from engine.site import decide_site
 from stepcare.app import App
 from storage.database import SITE_REF

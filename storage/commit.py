@@ -14,9 +14,10 @@ from typing import Any
 
 from engine.audit import canonical, instant
 from engine.codec import to_json
+from engine.decision import Recorded
 from engine.errors import Conflict, InvalidInput, KeyReused, StaleEpisode, VerificationFailed
 from engine.merkle import Frontier, leaf_hash
-from engine.model import Episode, Json, Kind, Recorded, Site
+from engine.model import Episode, Json, Kind, Site
 from engine.service import Applied, Change, parameters_hash
 from storage import statements as sql
 from storage.database import SITE_REF, Connection, rows

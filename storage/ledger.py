@@ -17,20 +17,8 @@ from typing import Any, cast
 
 from engine.audit import Agent, Envelope, RuleLine, canonical, check_envelope
 from engine.codec import event_from_json, from_json, to_json
-from engine.model import (
-    Command,
-    Decision,
-    Event,
-    Input,
-    Json,
-    Kind,
-    Level,
-    Outcome,
-    Override,
-    Registered,
-    Role,
-    RuleResult,
-)
+from engine.decision import Decision, Event, Input, Registered, RuleResult
+from engine.model import Command, Json, Kind, Level, Outcome, Override, Role
 from engine.service import Change
 
 ENGINE = "1"  # rises when the same pack, facts and command could be decided otherwise than before

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from engine.audit import instant, instant_from
-from engine.model import DueItem, Episode, Flag, Json, Message, Person, Put, Role, Timer
+from engine.decision import Put
+from engine.model import DueItem, Episode, Flag, Json, Message, Person, Role, Timer
 from storage.tables import Row
 
 # What a decision says of the picture afterwards, copied into list columns of the same name.

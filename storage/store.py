@@ -14,9 +14,10 @@ from typing import Generic, TypeVar
 
 from engine.audit import instant
 from engine.codec import from_json
+from engine.decision import Decision
 from engine.errors import Conflict, NotFound, StepcareError
 from engine.fold import fold
-from engine.model import Decision, Episode, Json, Person, Site
+from engine.model import Episode, Json, Person, Site
 from engine.service import Applied, Change
 from storage import statements as sql
 from storage.commit import Commit, Ready, Texts, person_place

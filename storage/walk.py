@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from engine.audit import Envelope, check_chain, check_envelope
+from engine.decision import Event, Published
 from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFailed
 from engine.fold import fold, fold_person, fold_site
 from engine.merkle import Frontier, leaf_hash
-from engine.model import Episode, Event, Json, Person, Published, Site
+from engine.model import Episode, Json, Person, Site
 from storage.database import Database
 from storage.ledger import StoredEntry, derived_in, events_in, reads_in
 from storage.rows import TABLE_OF, Moment, episode_row, work_put

@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.decide import decide
-from engine.model import Actor, Command, Decision, Episode, Json, Kind, Role
+from engine.decision import Decision
+from engine.model import Actor, Command, Episode, Json, Kind, Role
 from engine.names import names
 from engine.prove import prove_pathway
 from stepcare.app import App, VirtualClock, temporary_app

@@ -12,8 +12,9 @@ from pathlib import Path
 from engine.compile import compile_pathway
 from engine.compiled import Compiled
 from engine.decide import decide
+from engine.decision import Decision
 from engine.fold import fold, fold_person
-from engine.model import Actor, Command, Decision, Episode, Json, Kind, Outcome, Override, Person, Role
+from engine.model import Actor, Command, Episode, Json, Kind, Outcome, Override, Person, Role
 from engine.pathway import Pathway
 from engine.service import parameters_hash
 from engine.time import at_local

@@ -13,7 +13,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from engine.compiled import Compiled
-from engine.model import Decision, Json, Kind, Outcome
+from engine.decision import Decision
+from engine.model import Json, Kind, Outcome
 from tests.worlds import ANN, LENA, PIA, START, World, compiled_shipped
 
 ONSET = START - timedelta(days=28)

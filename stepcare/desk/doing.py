@@ -10,8 +10,7 @@ from rich.text import Text
 
 from engine.audit import instant
 from engine.compiled import Compiled
-from engine.errors import InvalidInput, NotFound
-from engine.forms import near
+from engine.errors import InvalidInput, NotFound, near
 from engine.model import Command, Episode, Json, Kind, Outcome
 from engine.pathway import FormField, Pathway
 from engine.service import Answer

@@ -9,9 +9,8 @@ from rich.text import Text
 
 from engine.audit import instant
 from engine.compiled import Compiled
-from engine.errors import InvalidInput
+from engine.errors import InvalidInput, near
 from engine.fire import forecast
-from engine.forms import near
 from engine.model import DueItem, Episode, Json, Role
 from engine.pathway import DuePolicy, Pathway, Rung
 from engine.time import local_day, zone

@@ -4,8 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from engine.errors import InvalidInput
-from engine.forms import near
+from engine.errors import InvalidInput, near
 from engine.model import Json, Role
 from stepcare.app import migrate_app, open_app
 from stepcare.desk.opened import opened, settings_of

@@ -19,9 +19,10 @@ from engine.audit import (
     check_envelope,
     commit,
 )
+from engine.decision import RuleResult
 from engine.errors import InvalidInput, Unverifiable, VerificationFailed
 from engine.merkle import leaf_hash
-from engine.model import Level, Override, RuleResult
+from engine.model import Level, Override
 
 NOW = datetime(2026, 3, 2, 8, 0, 0, 5, tzinfo=UTC)
 HASH = "ab" * 32

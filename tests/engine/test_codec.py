@@ -12,23 +12,9 @@ import pytest
 from engine import model
 from engine.audit import canonical
 from engine.codec import TYPE, digest_of, event_from_json, from_json, to_json
+from engine.decision import Event, Moved, Put, Recorded
 from engine.errors import InvalidInput
-from engine.model import (
-    Actor,
-    Command,
-    Deviation,
-    Event,
-    Flag,
-    Json,
-    Kind,
-    Moved,
-    Put,
-    Record,
-    Recorded,
-    Role,
-    Site,
-    Stay,
-)
+from engine.model import Actor, Command, Deviation, Flag, Json, Kind, Record, Role, Site, Stay
 
 NOW = datetime(2026, 3, 2, 8, 0, 0, 5, tzinfo=UTC)
 DAY = date(2026, 3, 2)

@@ -22,8 +22,8 @@ from engine.conditions import (
     parse,
     unparse,
 )
+from engine.decision import Input
 from engine.facts import Item, Number, Type, Value
-from engine.model import Input
 
 SITE: Mapping[str, Type] = {
     "ml": Type(kind="number", unit="ml", low=0, high=5),

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.conditions import ConditionError, check, compile_condition, json_of, names_in, parse, unparse
+from engine.decision import Input
 from engine.facts import Type, Value
-from engine.model import Input
 
 # --- the referee -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from engine.decide import decide
-from engine.model import Actor, Command, Kind, Level, Moved, Outcome, Role
+from engine.decision import Moved
+from engine.model import Actor, Command, Kind, Level, Outcome, Role
 from engine.why import options
 from tests.worlds import ANN, AZIZ, LENA, OLGA, RAVI, World, compiled_shipped
 from tests.worlds_pathway import episode_in, no_better, on, reassess, register, screened, today

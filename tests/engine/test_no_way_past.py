@@ -5,7 +5,7 @@ from datetime import time, timedelta
 
 import pytest
 
-from engine.model import Actor, Flag, Json, Kind, Outcome, Put, Role
+from engine.model import Actor, Json, Kind, Outcome, Role
 from engine.time import at_local
 from tests.worlds import ANN, LENA, PIA, RAVI, START, ZONE, World
 from tests.worlds_pathway import episode_in, no_better, on, raise_concern, screen, screened, session, sign, today
@@ -214,7 +214,6 @@ def test_a_message_whose_reason_is_gone_is_taken_back(what: str) -> None:
         world.do(ANN, Kind.CORRECT, {"record": world.episode.records[0].id, "contact_consent": False})
 
     assert not [m for m in world.episode.messages if m.status == "queued" and m.recipient == "patient"]
-    assert not [e for _, d in world.decisions for e in d.events if isinstance(e, Put) and isinstance(e.item, Flag)]
 
 
 def test_a_correction_is_judged_where_it_belongs() -> None:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.conditions import Compiled, compile_condition, json_of, parse
+from engine.decision import Input
 from engine.errors import Finding
 from engine.facts import Value
-from engine.model import Input
 from engine.names import names
 from engine.pathway import Pathway
 from engine.prove import definition_types, prove_pathway

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from engine.model import Actor, Decision, Kind, Outcome, Role
+from engine.decision import Decision
+from engine.model import Actor, Kind, Outcome, Role
 from tests.worlds import ANN, LENA, PIA, RAVI, World
 from tests.worlds_pathway import episode_in, session
 

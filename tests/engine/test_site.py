@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from engine.decision import Decision
 from engine.fold import fold_site
-from engine.model import Actor, Command, Decision, Json, Kind, Outcome, Role, Site
+from engine.model import Actor, Command, Json, Kind, Outcome, Role, Site
 from engine.site import decide_site
 from tests.worlds import ANN, LENA, shipped, utc
 

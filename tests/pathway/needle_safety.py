@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from engine.model import Decision, Json, Kind, Level
+from engine.decision import Decision
+from engine.model import Json, Kind, Level
 from engine.pathway import Pathway
 from tests.pathway.seed_checks_drugs import SITE, steroid
 from tests.pathway.seed_checks_needles import DRY, done, done_site, planned, ready, site

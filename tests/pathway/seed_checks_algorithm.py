@@ -1,6 +1,7 @@
 """The stepped algorithm: what S37 to S44 ask for, as behaviour."""
 
-from engine.model import Decision, Json, Kind, Level
+from engine.decision import Decision
+from engine.model import Json, Kind, Level
 from engine.pathway import Pathway
 from tests.pathway.seed_checks_care import AGAINST_MANIPULATION
 from tests.pathway.seeds import (

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from engine.model import Decision, Json, Kind, Level
+from engine.decision import Decision
+from engine.model import Json, Kind, Level
 from engine.pathway import Pathway
 from tests.pathway.seed_checks_needles import planned, site
 from tests.pathway.seeds import ACUTE, CHRONIC, Settings, at, blocks, due, fine, hints, shown, silent, stops, window

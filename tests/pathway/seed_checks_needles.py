@@ -2,7 +2,8 @@
 
 from fractions import Fraction
 
-from engine.model import Decision, Json, Kind, Level
+from engine.decision import Decision
+from engine.model import Json, Kind, Level
 from engine.pathway import Pathway
 from tests.pathway.seeds import Settings, at, blocks, deviates, due, fine, hints, rules_of, said, shown, stops, value
 from tests.worlds import PIA, RAVI, World

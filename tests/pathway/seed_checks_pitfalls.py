@@ -1,6 +1,7 @@
 """The five pitfalls: what S45 to S49 ask for, as behaviour."""
 
-from engine.model import Decision, Json, Kind, Level
+from engine.decision import Decision
+from engine.model import Json, Kind, Level
 from engine.pathway import Pathway
 from tests.pathway.seed_checks_algorithm import WANTED, ended, in_professional_care, step_up
 from tests.pathway.seed_checks_needles import done, done_site, planned, ready, site

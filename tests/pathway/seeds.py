@@ -11,8 +11,9 @@ from types import MappingProxyType
 
 from engine.compiled import Compiled
 from engine.conditions import check_yes_no, compile_condition, parse
+from engine.decision import Decision, Put, RuleResult
 from engine.derive import chronicity
-from engine.model import Decision, Deviation, DueItem, Json, Level, Outcome, Put, RuleResult
+from engine.model import Deviation, DueItem, Json, Level, Outcome
 from engine.pathway import Pathway, Rule
 from engine.time import local_day
 from engine.view import Pending, View

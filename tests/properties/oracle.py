@@ -7,7 +7,8 @@ signed off whose request, what was let pass unanswered, what went on after the e
 from collections.abc import Iterator
 from datetime import timedelta
 
-from engine.model import Command, Decision, Episode, Kind, Level, Moved, Outcome, Put, Record, Request, Role
+from engine.decision import Decision, Moved, Put
+from engine.model import Command, Episode, Kind, Level, Outcome, Record, Request, Role
 
 C, A, P, L = Role.COORDINATOR, Role.ASSESSOR, Role.PROCEDURALIST, Role.LEAD
 ANYONE = frozenset({C, A, P, L, Role.PATHWAY_OWNER, Role.PRIVACY_OFFICER, Role.ADMINISTRATOR, Role.SERVICE})

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from engine.model import Actor, Command, Decision, Episode, Flag, Json, Kind, Outcome, Override, Role
+from engine.decision import Decision
+from engine.model import Actor, Command, Episode, Flag, Json, Kind, Outcome, Override, Role
 from engine.pathway import Pathway
 from stepcare.app import App, VirtualClock, pass_time, temporary_app, wall_clock
 from stepcare.log import configure_log

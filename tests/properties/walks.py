@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from random import Random
 
-from engine.model import Actor, Decision, Json, Kind, Outcome, Role
+from engine.decision import Decision
+from engine.model import Actor, Json, Kind, Outcome, Role
 from tests.properties.oracle import ENDED, MAY, NAMES, QUESTIONS, STEPS, A, C, L, P
 from tests.worlds import World
 from tests.worlds_pathway import (

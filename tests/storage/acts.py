@@ -6,33 +6,35 @@ from hashlib import sha256
 from itertools import count
 
 from engine.audit import canonical
+from engine.decision import (
+    Assigned,
+    Clause,
+    Decision,
+    Event,
+    Input,
+    Moved,
+    ParameterSet,
+    Published,
+    Put,
+    Recorded,
+    Registered,
+    RuleResult,
+)
 from engine.fold import fold, fold_person, fold_site
 from engine.model import (
     Actor,
-    Assigned,
-    Clause,
     Command,
-    Decision,
     DueItem,
     Episode,
-    Event,
     Flag,
-    Input,
     Json,
     Kind,
     Level,
     Message,
-    Moved,
     Outcome,
     Override,
-    ParameterSet,
-    Published,
-    Put,
     Record,
-    Recorded,
-    Registered,
     Role,
-    RuleResult,
     Stay,
     Timer,
 )

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from engine.decision import Put
 from engine.derive import is_overdue
 from engine.errors import InvalidInput
-from engine.model import DueItem, Flag, Kind, Put, Role
+from engine.model import DueItem, Flag, Kind, Role
 from storage.database import Database
 from storage.queries import (
     DueFilter,

@@ -10,9 +10,10 @@ from datetime import timedelta
 import pytest
 
 from engine.audit import canonical, check_envelope
+from engine.decision import ParameterSet, Put, Recorded
 from engine.errors import Conflict, InvalidInput, KeyReused, NotFound, StaleEpisode
 from engine.fold import fold_site
-from engine.model import Episode, Kind, Outcome, ParameterSet, Put, Record, Recorded, Site
+from engine.model import Episode, Kind, Outcome, Record, Site
 from engine.service import Applied, parameters_hash
 from storage.database import LIBRARY, SAFE_FOR_TWO_WRITERS, Database
 from storage.ledger import answer_hash
