@@ -12,11 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache, partial
 from typing import Any, Self, cast
 
 from engine.decision import RuleResult
 from engine.errors import InvalidInput, Unverifiable, VerificationFailed
 from engine.model import Json
+from engine.plain_json import plain_json
 
 LARGEST = 2**53 - 1  # beyond it other readers of JSON lose digits
 DEEPEST = 64
@@ -27,17 +29,18 @@ LARGEST_ENTRY = 65_535  # the published log counts an entry's bytes in 16 bits
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _WORD = re.compile(r"[a-z0-9_.-]{1,80}")
 _HEX = re.compile(r"[0-9a-f]{64}")
-_ENCODE = json.JSONEncoder(
-    ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
-).encode
+_ENCODE = json.JSONEncoder(ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")).encode
+_ISO = lru_cache(maxsize=4096)(partial(datetime.isoformat, timespec="microseconds"))
 
 
 # --- canonical JSON -----------------------------------------------------------------------------------------------
 
 
-def canonical(value: object) -> bytes:
-    """Give the one byte form of a JSON value; InvalidInput, with the place, when it has none."""
-    if (problem := problem_in(value)) is not None:
+def canonical(value: object, depth: int = 0) -> bytes:
+    """Give the one byte form of a JSON value inside `depth` levels; InvalidInput, with the place, when it has none."""
+    if (quickly := plain_json(value, DEEPEST - depth)) is not None:
+        return quickly
+    if (problem := problem_in(value, depth)) is not None:
         raise InvalidInput(f"Not canonical JSON: value{problem}.")
     return _ENCODE(value).encode()
 
@@ -79,12 +82,9 @@ def _problem_inside(value: dict[object, object] | list[object], depth: int) -> s
 def parse_canonical(data: bytes) -> Json:
     """Read bytes that were written by `canonical`; VerificationFailed for any others.
 
-    Encoding them again is the check: spaces, key order, repeated keys, floats and odd escapes all come out
-    differently.
+    Encoding them again is the check: spaces, key order, repeated keys, floats and odd escapes come out differently.
     """
     value = _loads(data)
-    if (problem := problem_in(value)) is not None:
-        raise VerificationFailed(f"These bytes are not canonical JSON: value{problem}. Compare them with a copy.")
     _require_same(value, data)
     return value
 
@@ -97,19 +97,22 @@ def _loads(data: bytes) -> Json:
 
 
 def _require_same(value: Json, data: bytes) -> None:
-    if _ENCODE(value).encode() != data:
-        raise VerificationFailed(
-            "These bytes are JSON, but not in canonical form: compare them with a copy or a backup."
-        )
+    if plain_json(value, DEEPEST) == data:
+        return
+    problem = problem_in(value)
+    if problem is not None or _ENCODE(value).encode() != data:
+        raise VerificationFailed(f"Not canonical JSON{f': value{problem}' if problem else ''}: compare with a copy.")
 
 
 def instant(moment: datetime) -> str:
     """Write an instant as every record does: UTC, microseconds, Z."""
     if moment.tzinfo is None:
         raise InvalidInput(f"The time {moment.isoformat()} has no zone: add one, such as Z.")
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    # In UTC equal times are the same moment; elsewhere the two hours of an autumn night are equal and are not.
+    return _ISO(moment if moment.tzinfo is UTC else moment.astimezone(UTC))[:-6] + "Z"
 
 
+@lru_cache(maxsize=4096)
 def instant_from(text: str) -> datetime:
     """Read an instant in exactly the form `instant` writes."""
     try:
@@ -127,7 +130,7 @@ def instant_from(text: str) -> datetime:
 ROWS = "rows of id, level, t|f|u, answer"
 # What an entry holds, in the words `_IS` explains; `?` may be missing, `*` stands for any word. The identity `v` is
 # this table's hash: whoever changes the table makes a new format instead of making old entries wrong.
-SHAPE: Mapping[str, object] = {
+SHAPE: Mapping[str, Any] = {
     "actor": {"id": "text", "kind": "word", "obo?": "text", "role": "word"},
     "c": {"*": "hash"},
     "corrects?": "count",
@@ -228,39 +231,36 @@ class Envelope:
 
     def to_dict(self) -> dict[str, Json]:
         """Give the entry as the JSON that is hashed; what is None is left out."""
-        who, pathway = self.actor, {"id": self.pathway_id, "sha256": self.pathway, "ver": self.pathway_version}
-        return _without_none(
-            v=FORMAT,
-            id=self.id,
-            idx=self.index,
-            ts=instant(self.recorded_at),
-            occ=instant(self.occurred_at) if self.occurred_at else None,
-            type=self.type,
-            ep=self.episode,
-            epn=self.episode_index,
-            prev=self.previous,
-            ver={"before": self.version_before, "after": self.version_after},
-            state=_without_none(**{"from": self.state_before, "to": self.state}) or None,
-            trigger=self.trigger,
-            outcome=self.outcome,
-            rule=[[line.id, line.level, line.value, line.answer] for line in self.rules],
-            pathway=_without_none(**pathway) or None,
-            params=self.parameters,
-            eng=self.engine,
-            actor=_without_none(id=who.id, kind=who.kind, role=who.role, obo=who.on_behalf_of),
-            pou=self.purpose,
-            req=self.request,
-            key=self.key,
-            c=dict(self.commitments),
-            corrects=self.corrects,
-        )
+        who = self.actor
+        entry: dict[str, Json] = {
+            "v": FORMAT,
+            "id": self.id,
+            "idx": self.index,
+            "ts": instant(self.recorded_at),
+            "type": self.type,
+            "epn": self.episode_index,
+            "ver": {"before": self.version_before, "after": self.version_after},
+            "trigger": self.trigger,
+            "outcome": self.outcome,
+            "rule": [[line.id, line.level, line.value, line.answer] for line in self.rules],
+            "params": self.parameters,
+            "eng": self.engine,
+            "actor": _said(id=who.id, kind=who.kind, role=who.role, obo=who.on_behalf_of),
+            "pou": self.purpose,
+            "c": dict(self.commitments),
+        }
+        occurred = instant(self.occurred_at) if self.occurred_at else None
+        state = _said(**{"from": self.state_before, "to": self.state}) or None
+        pathway = _said(id=self.pathway_id, sha256=self.pathway, ver=self.pathway_version) or None
+        links = _said(ep=self.episode, prev=self.previous, req=self.request, key=self.key, corrects=self.corrects)
+        return entry | links | _said(occ=occurred, state=state, pathway=pathway)
 
     def to_bytes(self) -> bytes:
         """Give the bytes of the leaf; InvalidInput when they break the format or its limit."""
         entry = self.to_dict()
         if (problem := _misfit(entry)) is not None:
             raise InvalidInput(f"Entry {self.id[:80]!r} cannot be written: entry{problem}.")
-        data = _ENCODE(entry).encode()  # what fits the shape has a canonical form
+        data = canonical(entry)
         if len(data) > LARGEST_ENTRY:
             raise InvalidInput(
                 f"Entry {self.id[:80]!r} has {len(data)} bytes and {LARGEST_ENTRY} fit: seal what is long in a section."
@@ -269,11 +269,7 @@ class Envelope:
 
 
 def check_envelope(data: bytes) -> Envelope:
-    """Read an entry's bytes back.
-
-    Unverifiable when they are of a format this version does not know; VerificationFailed when they cannot have been
-    written by it.
-    """
+    """Read an entry's bytes back: Unverifiable when their format is not known here, VerificationFailed when not ours."""
     value = _loads(data)
     if isinstance(value, dict) and value.get("v", FORMAT) != FORMAT:
         raise Unverifiable(
@@ -332,21 +328,22 @@ def check_chain(entry: Envelope, last: tuple[int, str] | None) -> None:
 
 def commit(salt: bytes, section: str, value: object) -> str:
     """Give the commitment (hex) to a sealed section: it tells nothing without the salt, and fits one value only."""
+    return commit_to(salt, section, canonical(value))
+
+
+def commit_to(salt: bytes, section: str, written: bytes) -> str:
+    """Give the commitment to a section that is in canonical form already."""
     if len(salt) != SALT or not _WORD.fullmatch(section):
-        raise InvalidInput(
-            f"A commitment needs {SALT} bytes of salt and a section named like 'facts', not {section!r}."
-        )
-    return hmac.digest(salt, b"stepcare/audit/1/" + section.encode() + b"\x00" + canonical(value), "sha256").hex()
+        raise InvalidInput(f"A commitment needs {SALT} bytes of salt, a section named like 'facts', not {section!r}.")
+    return hmac.digest(salt, b"stepcare/audit/1/" + section.encode() + b"\x00" + written, "sha256").hex()
 
 
-def _without_none(**fields: Json) -> dict[str, Json]:
+def _said(**fields: Json) -> dict[str, Json]:
     return {key: value for key, value in fields.items() if value is not None}
 
 
 def _is_text(value: object) -> bool:
-    return (
-        isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and (value.isascii() or not _SURROGATE.search(value))
-    )
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and (value.isascii() or problem_in(value) is None)
 
 
 def _is_time(value: object) -> bool:
@@ -357,10 +354,9 @@ def _is_time(value: object) -> bool:
 
 
 def _is_row(value: object) -> bool:
-    return isinstance(value, list) and len(value) == 4 and all(map(_is_text, value)) and value[2] in _TRUTHS
+    return isinstance(value, list) and len(value) == 4 and all(map(_is_text, value)) and value[2] in ("t", "f", "u")
 
 
-_TRUTHS = ("t", "f", "u")
 _IS: Mapping[str, Callable[[object], bool]] = {
     "count": lambda value: type(value) is int and 0 <= value <= LARGEST,
     "hash": lambda value: isinstance(value, str) and _HEX.fullmatch(value) is not None,
@@ -371,14 +367,13 @@ _IS: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-def _check_of(shape: object) -> Callable[[object], str | None]:
+def _check_of(shape: Mapping[str, Any]) -> Callable[[object], str | None]:
     """Make the check for a shape: it says where a value does not have it, None when it has."""
-    if isinstance(shape, str):
-        fits = _IS[shape]
-        return lambda value: None if fits(value) else f" is no {shape}"
-    checks = {key.removesuffix("?"): _check_of(part) for key, part in cast("dict[str, object]", shape).items()}
-    owed = {key for key in cast("dict[str, object]", shape) if key != "*" and key[-1] != "?"}
-    other = checks.get("*")
+    owed = {key for key in shape if key != "*" and key[-1] != "?"}
+    words = {key.removesuffix("?"): part for key, part in shape.items() if isinstance(part, str)}
+    tests = {key: _IS[word] for key, word in words.items()}
+    boxes = {key.removesuffix("?"): _check_of(part) for key, part in shape.items() if not isinstance(part, str)}
+    other = tests.get("*")
 
     def check(value: object) -> str | None:
         if not isinstance(value, dict):
@@ -386,10 +381,13 @@ def _check_of(shape: object) -> Callable[[object], str | None]:
         if not owed <= value.keys():
             return f" lacks {min(owed - value.keys())!r}"
         for key, item in value.items():
-            part = checks.get(key) if other is None else other if _WORD.fullmatch(key) else None
-            if part is None:
+            test = tests.get(key) if other is None else other if _WORD.fullmatch(key) else None
+            if test is not None:
+                if not test(item):
+                    return f".{key} is no {words.get(key) or words['*']}"
+            elif key not in boxes:
                 return f" has a field {key[:40]!r} that is not part of it"
-            if (problem := part(item)) is not None:
+            elif (problem := boxes[key](item)) is not None:
                 return f".{key}{problem}"
         return None
 

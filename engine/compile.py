@@ -4,8 +4,9 @@ A parameter that no site has set holds its default.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from engine.compiled import Compiled, CompiledDue, CompiledRule, CompiledTable
+from engine.compiled import Compiled, CompiledDue, CompiledRule, CompiledTable, Resolver
 from engine.conditions import Compiled as Condition
 from engine.conditions import check, compile_condition, names_in, parse
 from engine.derive import RESOLVERS
@@ -18,6 +19,7 @@ from engine.names import names
 from engine.pathway import DuePolicy, FormField, LevelRange, Parameter, Pathway, Rule
 from engine.prove import definition_types
 from engine.time import duration_from
+from engine.view import View
 
 
 def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, settings: Mapping[str, Json]) -> Compiled:
@@ -26,6 +28,7 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
     numbers = {name: one for name, one in values.items() if isinstance(one, Number) and not isinstance(one, bool)}
     types = definition_types(pathway, names(pathway))
     make = _maker(types)
+    definitions = {name: make(one.means) for name, one in pathway.definitions.items()}
     return Compiled(
         pathway=pathway,
         hash=hash_,
@@ -35,7 +38,7 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
         numbers=numbers,
         types=types,
         rules=_bound_rules(pathway, values, make, _unset_names(pathway, values)),
-        definitions={name: make(one.means) for name, one in pathway.definitions.items()},
+        definitions=definitions,
         tables={
             name: CompiledTable(rows=tuple((make(row.when), row.then) for row in table.rows))
             for name, table in pathway.tables.items()
@@ -49,7 +52,7 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
         agrees=make(pathway.response.agrees),
         thresholds=_thresholds(pathway, values.get(pathway.response.rule), numbers),
         enforcer=Enforcer(pathway),
-        resolvers=RESOLVERS,
+        resolvers=_resolvers(pathway, values, definitions),
         screens=tuple(name for name, form in pathway.forms.items() if form.raises),
         score_fields=_score_fields(pathway),
         visits=frozenset(
@@ -57,6 +60,24 @@ def compile_pathway(pathway: Pathway, *, hash_: str, parameters_hash: str, setti
         ),
         soft=frozenset(rule.id for rule in pathway.rules if level_of(rule, values) is Level.SS),
     )
+
+
+def _resolvers(
+    pathway: Pathway, values: Mapping[str, Value | None], definitions: Mapping[str, Condition]
+) -> dict[str, Resolver]:
+    """Give what answers each name, found out once: a name means the same in every view."""
+    return {
+        **{f"param.{name}": partial(_known, value) for name, value in values.items()},
+        **{f"history.{form}": partial(View.history, form=form) for form in pathway.forms},
+        **{f"component.{kind}": partial(View.component, kind=kind) for kind in pathway.treatments},
+        **{table: partial(View.answer, table=table) for table in pathway.tables},
+        **{name: condition.evaluate for name, condition in definitions.items()},
+        **RESOLVERS,
+    }
+
+
+def _known(value: Value | None, _: View) -> Value | None:
+    return value
 
 
 def _thresholds(pathway: Pathway, rule: Value | None, numbers: Mapping[str, Number]) -> Thresholds | None:

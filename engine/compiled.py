@@ -61,7 +61,7 @@ class Compiled:
 
     `parameters` holds every parameter's value as conditions see it (None: unset), `numbers` those that are numbers;
     `settings` the raw values.
-    `resolvers` answers every derived name; `screens` are the red-flag forms; `score_fields` says, per instrument,
+    `resolvers` answers every name that is no form's field; `screens` are the red-flag forms; `score_fields` says, per instrument,
     which fields of which forms hold its scores; `thresholds` is None where one is unset; `soft` are the ids of the soft stops; `visits` the due work whose
     missing may end in a proposal to close (its ladder proposes).
     """

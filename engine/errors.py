@@ -10,6 +10,7 @@ StepcareError                 exit 1
 ├── Conflict                  exit 5
 │   ├── StaleEpisode          exit 5
 │   └── KeyReused             exit 5
+├── Unavailable               exit 1   the database does not answer or cannot write now
 ├── VerificationFailed        exit 6
 └── Unverifiable              exit 7
     └── KeyDestroyed          exit 7   the person was erased (storage/vault.py)
@@ -97,6 +98,12 @@ class KeyReused(Conflict):
         super().__init__(
             f"Key {key!r} already stands for another request (entry {entry}): use a new key for a new wish."
         )
+
+
+class Unavailable(StepcareError):
+    """The database does not answer or cannot write now; what was asked may be asked again, with the same key."""
+
+    code = "unavailable"
 
 
 class VerificationFailed(StepcareError):

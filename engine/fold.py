@@ -6,6 +6,7 @@ auditor folds it to compare with the rows. All three use this.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Protocol, TypeVar, assert_never
 
 from engine.decision import Assigned, Event, Moved, ParameterSet, Published, Put, Recorded, Registered
@@ -35,6 +36,7 @@ class Identified(Protocol):
 
 Item = TypeVar("Item", bound=Identified)
 Reads = Sequence[tuple[str, int]]
+IN_ORDER = attrgetter("occurred_at", "version", "id")
 SHELVES: Mapping[type, str] = {
     Treatment: "treatments",
     Flag: "flags",
@@ -202,9 +204,7 @@ def root_of(episode: Episode, position: int) -> int:
 
 def valid(records: Sequence[Record]) -> list[Record]:
     """Give the records that no correction superseded, in order of occurrence."""
-    return sorted(
-        (record for record in records if record.superseded_by is None), key=lambda r: (r.occurred_at, r.version, r.id)
-    )
+    return sorted([record for record in records if record.superseded_by is None], key=IN_ORDER)
 
 
 def current(records: Mapping[str, Record], record: str) -> Record | None:

@@ -15,9 +15,9 @@ SHOWN = ("chronicity", "response", "function_change", "stay.day", "flags.open")
 def broken_invariants(view: View) -> tuple[RuleResult, ...]:
     """Give the tracks' rules that do not hold in this picture: shown and logged with what led there, never a stop."""
     # Most hold, so each is asked for its answer first, and for its reasons only where that is not yes.
-    doubtful = (rule for rule in view.compiled.rules.get("invariant", ()) if rule.requires.evaluate(view) is not True)
-    asked = (ask(view, rule, None, frozenset()) for rule in doubtful)
-    return tuple(replace(rule, level=Level.INFO) for rule in asked if rule is not None and not rule.satisfied)
+    doubtful = [rule for rule in view.compiled.rules.get("invariant", ()) if rule.requires.evaluate(view) is not True]
+    asked = [ask(view, rule, None, frozenset()) for rule in doubtful]
+    return tuple([replace(rule, level=Level.INFO) for rule in asked if rule is not None and not rule.satisfied])
 
 
 def picture(view: View) -> dict[str, Json]:

@@ -54,14 +54,34 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """What became of a change: its entry's index, or why it was not kept."""
+    """What became of a change: its entry's index, or why it was not kept.
+
+    `repeated`: the entry is that of an earlier sending of the same request, which was decided in its own way.
+    """
 
     index: int | None
     error: Exception | None = None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a command is about, as it was at one moment.
+
+    `episode` None: there is none, or none was asked for. `known`: (entry, request hash) that the actor's idempotency
+    key stands for, None for a new key.
+    """
+
+    site: Site
+    episode: Episode | None
+    known: tuple[int, str] | None
 
 
 class Store(Protocol):
     """Where episodes are kept. Owned by this module; `storage.store.Store` fulfils it."""
+
+    def look(self, command: Command) -> Seen:
+        """Give what a command is about as it is now."""
 
     def site(self) -> Site:
         """Give the site as it is now."""
@@ -74,9 +94,6 @@ class Store(Protocol):
 
     def pack(self, sha256: str) -> bytes:
         """Give the bytes of a published pack; raises NotFound."""
-
-    def remembered(self, actor: str, key: str) -> tuple[int, str] | None:
-        """Give (entry, request hash) that an actor's idempotency key stands for, None for a new key."""
 
     def decision(self, index: int) -> Decision:
         """Give the decision an entry keeps, as it was explained; raises NotFound."""
@@ -103,12 +120,14 @@ class Answer:
 class Engine:
     """The door. Thread-safe: it holds nothing but caches of compiled pathways.
 
-    `read_pack` reads the stored bytes of a pack.
+    `read_pack` reads the stored bytes of a pack. `recall` gives the decision of an entry as it was told (None: as it
+    was kept, without clauses and words).
     """
 
     store: Store
     clock: Callable[[], datetime]
     read_pack: Callable[[bytes], Pathway] = Pathway.model_validate_json
+    recall: Callable[[int], Decision] | None = None
     _compiled: dict[tuple[str, str], Compiled] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -120,16 +139,16 @@ class Engine:
         """
         now = self.clock()
         for attempt in range(TRIES):
-            known = self._known(command)
+            seen = self.store.look(command)
+            known = self._known(command, seen)
             if known is not None:
                 return known
-            change = self._change(command, now)
+            change = self._change(command, now, seen)
             if change.decision.outcome is Outcome.INVALID:
                 return Answer(decision=change.decision, before=change.before, after=change.before, entry=None)
             (applied,) = self.store.apply((change,))
             if applied.error is None:
-                self._tell(change, applied.index)
-                return Answer(decision=change.decision, before=change.before, after=change.after, entry=applied.index)
+                return self._answer(change, applied)
             retry = isinstance(applied.error, StaleEpisode) and command.version is None and attempt + 1 < TRIES
             if not retry:
                 raise applied.error
@@ -152,8 +171,9 @@ class Engine:
         changes: list[tuple[int, Change]] = []
         for position, command in commands:
             try:
-                known = self._known(command)
-                change = self._change(command, now) if known is None else None
+                seen = self.store.look(command)
+                known = self._known(command, seen)
+                change = self._change(command, now, seen) if known is None else None
             except StepcareError as error:
                 yield position, error
                 continue
@@ -167,10 +187,19 @@ class Engine:
         for (position, change), applied in zip(changes, kept, strict=True):
             yield position, self._kept(change, applied)
 
+    def _answer(self, change: Change, applied: Applied) -> Answer:
+        if applied.repeated and applied.index is not None:
+            return self._repeated(applied.index, change.before)
+        self._tell(change, applied.index)
+        return Answer(decision=change.decision, before=change.before, after=change.after, entry=applied.index)
+
+    def _repeated(self, index: int, present: Episode | Site) -> Answer:
+        told = (self.recall or self.store.decision)(index)
+        return Answer(decision=told, before=present, after=present, entry=index, repeated=True)
+
     def _kept(self, change: Change, applied: Applied) -> Answer | Exception:
         if applied.error is None:
-            self._tell(change, applied.index)
-            return Answer(decision=change.decision, before=change.before, after=change.after, entry=applied.index)
+            return self._answer(change, applied)
         if not isinstance(applied.error, StaleEpisode) or change.command.version is not None:
             return applied.error
         try:
@@ -187,7 +216,7 @@ class Engine:
 
     def preview(self, command: Command) -> Answer:
         """Decide a command and keep nothing."""
-        change = self._change(command, self.clock())
+        change = self._change(command, self.clock(), self.store.look(command))
         return Answer(decision=change.decision, before=change.before, after=change.after, entry=None)
 
     def options(self, episode: str, actor: Actor) -> tuple[Option, ...]:
@@ -215,26 +244,22 @@ class Engine:
 
     # --- how a change is made ---------------------------------------------------------------------------------
 
-    def _known(self, command: Command) -> Answer | None:
-        if command.key is None:
+    def _known(self, command: Command, seen: Seen) -> Answer | None:
+        if seen.known is None:
             return None
-        found = self.store.remembered(command.actor.id, command.key)
-        if found is None:
-            return None
-        index, hashed = found
+        index, hashed = seen.known
         if hashed != request_hash(command):
-            raise KeyReused(key=command.key, entry=index)
-        present: Episode | Site = self.store.episode(command.episode) if command.episode else self.store.site()
-        return Answer(decision=self.store.decision(index), before=present, after=present, entry=index, repeated=True)
+            raise KeyReused(key=command.key or "", entry=index)
+        present: Episode | Site = _there(command, seen) if command.episode else seen.site
+        return self._repeated(index, present)
 
-    def _change(self, command: Command, now: datetime) -> Change:
+    def _change(self, command: Command, now: datetime, seen: Seen) -> Change:
         if command.kind in SITE_KINDS or command.episode is None:
-            return self._site_change(command, now)
-        site = self.store.site()
-        before = self._before(site, command)
+            return self._site_change(command, now, seen.site)
+        before = _there(command, seen) if command.kind is not Kind.REGISTER else self._new(command, seen)
         if command.version is not None and command.version != before.version:
             raise StaleEpisode(episode=before.id, seen=command.version, current=before.version)
-        compiled = self._compile(before.pathway, site.parameters)
+        compiled = self._compile(before.pathway, seen.site.parameters)
         decision = decide(compiled, before, command, now)
         reads = decision.reads if decision.outcome is Outcome.ACCEPTED else ()
         return Change(
@@ -244,27 +269,21 @@ class Engine:
             after=fold(before, decision.events, before.version + 1, reads),
             person_before=before.person,
             person_after=fold_person(before.person, before.id, decision.events),
-            request_hash=request_hash(command),
+            request_hash=_bound(command),
         )
 
-    def _before(self, site: Site, command: Command) -> Episode:
-        """Give the episode a command is about; a new one starts empty, on the published pathway."""
-        assert command.episode is not None  # noqa: S101 - asked by the caller
-        if command.kind is not Kind.REGISTER:
-            return self.store.episode(command.episode)
-        try:
-            return self.store.episode(command.episode)
-        except NotFound:
-            pass
-        wanted = command.values.get("pathway")
+    def _new(self, command: Command, seen: Seen) -> Episode:
+        """Give the episode a registration is about: empty, on the published pathway, unless it is there already."""
+        if seen.episode is not None:
+            return seen.episode
+        site, wanted = seen.site, command.values.get("pathway")
         pathway = str(wanted) if wanted else next(iter(site.pathways), "")
         if pathway not in site.pathways:
             raise InvalidInput(f"No pathway {pathway!r} is published here: publish it first.")
         person = self.store.person(str(command.values.get("patient") or ""))
-        return Episode(id=command.episode, person=person, pathway=site.pathways[pathway], zone=site.zone)
+        return Episode(id=command.episode or "", person=person, pathway=site.pathways[pathway], zone=site.zone)
 
-    def _site_change(self, command: Command, now: datetime) -> Change:
-        site = self.store.site()
+    def _site_change(self, command: Command, now: datetime, site: Site) -> Change:
         if command.kind is Kind.PUBLISH:
             raise InvalidInput("A pathway is published with its proved pack: use `stepcare pathway publish`.")
         if command.kind not in (*SITE_KINDS, Kind.SIGN_OFF):
@@ -274,7 +293,7 @@ class Engine:
     def _site_decided(self, site: Site, pathway: Pathway, command: Command, now: datetime) -> Change:
         decision = decide_site(site, pathway, command, now)
         after = fold_site(site, decision.events)
-        return Change(command=command, decision=decision, before=site, after=after, request_hash=request_hash(command))
+        return Change(command=command, decision=decision, before=site, after=after, request_hash=_bound(command))
 
     def _published(self, site: Site) -> Pathway:
         if not site.pathways:
@@ -327,6 +346,16 @@ class Engine:
         )
 
 
+def _there(command: Command, seen: Seen) -> Episode:
+    if seen.episode is None:
+        raise NotFound(
+            what="episode",
+            name=command.episode or "",
+            remedy="`stepcare episode list` shows those that are here",
+        )
+    return seen.episode
+
+
 def _apart(
     waiting: Sequence[tuple[int, Command]],
 ) -> tuple[list[tuple[int, Command]], list[tuple[int, Command]]]:
@@ -338,6 +367,11 @@ def _apart(
             return list(waiting[:position]), list(waiting[position:])
         seen |= own
     return list(waiting), []
+
+
+def _bound(command: Command) -> str:
+    """Give what the command's key binds; nothing where it has none."""
+    return "" if command.key is None else request_hash(command)
 
 
 def request_hash(command: Command) -> str:

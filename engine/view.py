@@ -149,29 +149,15 @@ class View:
 
     def _find(self, name: str) -> Value | None:
         resolver = self.compiled.resolvers.get(name)
-        if resolver is not None:
-            return resolver(self)
-        definition = self.compiled.definitions.get(name)
-        if definition is not None:
-            return definition.evaluate(self)
-        head, dot, key = name.partition(".")
-        if not dot:
-            return self.answer(name)
-        if head == "param":
-            return self.compiled.parameters.get(key)
-        if head == "history":
-            return self.history(key)
-        if head == "component":
-            return self.component(key)
-        return self._field(head, key)
+        return self.field(name) if resolver is None else resolver(self)
 
     # --- records ----------------------------------------------------------------------------------------------
 
     def records(self, form: str) -> list[Record]:
         """Give the valid records of a form in order of occurrence, the command's own among them."""
-        own = self.pending.record
-        if own is None or self.pending.form != form:
+        if self.pending.form != form or self.pending.record is None:
             return self.shelves.valid(form)
+        own = self.pending.record
         if self._mine is None:
             gone = (own.id, self.pending.supersedes)
             others = [record for record in self.shelves.pool(form) if record.id not in gone]
@@ -189,7 +175,9 @@ class View:
         self.reads[found[-1].id] = found[-1].version
         return found[-1]
 
-    def _field(self, form: str, key: str) -> Value | None:
+    def field(self, name: str) -> Value | None:
+        """Give what was answered in a form's field (`form.field`), or when; None when unknown, or nothing of the kind."""
+        form, _, key = name.partition(".")
         definition = self.compiled.pathway.forms.get(form)
         record = self.latest(form) if definition is not None else None
         if definition is None or record is None:

@@ -98,26 +98,25 @@ def answers(values: Values, *taken: str) -> dict[str, Json]:
 
 def with_form(wish: Wish, compiled: Compiled, episode: Episode, command: Command, form: str) -> Wish:
     """Read the form's answers into the wish's own record."""
-    blank = blank_record(episode, command, form, wish.now)
+    blank = blank_record(episode, command, form, wish)
     return read_into(wish, compiled.pathway, blank, answers(command.values, *STEERS.get(command.kind, NAMES_FORM)))
 
 
 def read_into(wish: Wish, pathway: Pathway, blank: Record, raw: Mapping[str, Json]) -> Wish:
     """Read these answers into a blank record of a form."""
     values, problems = read_form(pathway, blank.form, raw)
-    record = replace(blank, values=values, occurred_at=wish.at, recorded_at=wish.now)
-    pending = replace(wish.pending, form=blank.form, record=record)
+    pending = replace(wish.pending, form=blank.form, record=replace(blank, values=values))
     return replace(wish, pending=pending, problems=(*wish.problems, *problems))
 
 
-def blank_record(episode: Episode, command: Command, form: str, now: datetime) -> Record:
+def blank_record(episode: Episode, command: Command, form: str, wish: Wish) -> Record:
     """Give the record a command would make of a form, still without answers; it takes the command's id."""
     return Record(
         id=command.id,
         form=form,
         values={},
-        occurred_at=now,
-        recorded_at=now,
+        occurred_at=wish.at,
+        recorded_at=wish.now,
         by=command.actor.id,
         episode=episode.id,
         stay=len(episode.stays) - 1,
@@ -136,7 +135,7 @@ def _register(compiled: Compiled, episode: Episode, command: Command, wish: Wish
         return _wrong(wish, "episode", f"Episode {episode.id} is registered already: open it, or use a new one.")
     key = next(key for key, one in compiled.pathway.transitions.items() if not one.source)
     steer = ("zone", "language", "team", "patient", "pathway")
-    blank = blank_record(episode, command, "registration", wish.now)
+    blank = blank_record(episode, command, "registration", wish)
     wish = read_into(wish, compiled.pathway, blank, answers(command.values, *steer))
     language, team = command.values.get("language"), command.values.get("team")
     if language is not None and language not in compiled.pathway.languages:
@@ -167,8 +166,7 @@ def _record(compiled: Compiled, episode: Episode, command: Command, wish: Wish) 
 
 
 def _contact(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
-    wish = with_form(wish, compiled, episode, command, "contact")
-    return replace(wish, bindings=("contact", "record contact"))
+    return with_form(replace(wish, bindings=("contact", "record contact")), compiled, episode, command, "contact")
 
 
 def _find(episode: Episode, kind: str, of: str | None) -> Treatment | None:
@@ -297,7 +295,7 @@ def _correct(compiled: Compiled, episode: Episode, command: Command, wish: Wish)
     merged = {key: value for key, value in {**old.values, **fresh}.items() if value is not None}
     at = wish.at if command.occurred_at else old.occurred_at
     wish = replace(wish, at=at, day=local_day(at, episode.zone))
-    blank = replace(blank_record(episode, command, old.form, wish.now), stay=old.stay)
+    blank = replace(blank_record(episode, command, old.form, wish), stay=old.stay)
     wish = read_into(wish, compiled.pathway, blank, merged)
     wish = replace(wish, pending=replace(wish.pending, supersedes=old.id), bindings=(f"record {old.form}",))
     return _held_to(compiled, episode, old.id, wish)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from engine.errors import InvalidInput, StepcareError
 from engine.service import Answer, Engine
-from storage.database import Database, Founding, migrate
+from stepcare.replay import recaller
+from storage.database import Database
 from storage.store import Store
 from storage.vault import Vault, key_from_environment
+from storage.writer import Writer
 from workflows.load import pathway_from_bytes
 
 Clock = Callable[[], datetime]
@@ -72,13 +74,26 @@ class App:
         """Where identities are."""
         return self.database.vault
 
+    @property
+    def writer(self) -> Writer:
+        """Where decisions queue for their commit."""
+        return self.store.writer
+
 
 @contextmanager
-def open_app(where: str | Path, clock: Clock = wall_clock) -> Generator[App, None, None]:
-    """Open a migrated database; it is closed at the end."""
-    database = Database.open(where, random=os.urandom, key=key_from_environment(os.environ, os.urandom))
+def open_app(where: str | Path, clock: Clock = wall_clock, vault: Path | None = None) -> Generator[App, None, None]:
+    """Open a migrated database; at the end what was handed over is written, and it is closed.
+
+    `vault` is the vault's directory where the database is none itself.
+    """
+    key = key_from_environment(os.environ, os.urandom)
+    database = Database.open(where, random=os.urandom, key=key, vault=vault)
     try:
-        yield assembled(database, clock)
+        app = assembled(database, clock)
+        try:
+            yield app
+        finally:
+            app.writer.close()
     finally:
         database.close()
 
@@ -89,16 +104,18 @@ def assembled(database: Database, clock: Clock) -> App:
     return App(
         database=database,
         store=store,
-        engine=Engine(store=store, clock=clock, read_pack=pathway_from_bytes),
+        engine=Engine(store=store, clock=clock, read_pack=pathway_from_bytes, recall=recaller(store)),
         clock=clock,
         make_id=id_source(clock),
     )
 
 
-def migrate_app(where: str | Path, zone: str, clock: Clock = wall_clock) -> str:
+def migrate_app(where: str | Path, zone: str, clock: Clock = wall_clock, vault: Path | None = None) -> str:
     """Make a database, or bring one up to this program's schema; gives the schema's version."""
+    from storage.migrate import Founding, migrate  # noqa: PLC0415 - only migrating pays for loading Alembic
+
     key = key_from_environment(os.environ, os.urandom)
-    return migrate(where, Founding(now=clock(), zone=zone), random=os.urandom, key=key)
+    return migrate(where, Founding(now=clock(), zone=zone), random=os.urandom, key=key, vault=vault)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ from stepcare.options import Options
 from stepcare.publishing import proved_pack, publish
 from stepcare.render import Step, json_text, progress
 from stepcare.settings import read_settings
-from storage.database import Files
+from storage.sqlite import Files
 from storage.staff import Staff
 from workflows.load import Loaded
 

@@ -18,7 +18,8 @@ from engine.pathway import Pathway
 from engine.service import Answer
 from engine.time import at_local, local_day
 from stepcare.app import MOST_TIMERS, App, VirtualClock
-from storage.vault import Details, new_ref
+from storage.refs import new_ref
+from storage.vault import Details
 
 T = TypeVar("T")
 A_MINUTE = timedelta(minutes=1)

@@ -49,7 +49,7 @@ def summed_up(desk: Desk, told: Told) -> Row:
         "days": told.days,
         "seed": told.seed,
         "ends": instant(told.ends),
-        "database": str(database.files.directory),
+        "database": database.backend.place,
         "episodes_by_state": {name: states[name] for name in coverage.pathway.states if name in states},
         "due": owed,
         "overdue": overdue,

@@ -17,6 +17,7 @@ ALLOWED = frozenset(
     {
         *("event", "level", "at", "entry", "episode", "kind", "outcome", "move", "failed", "code", "exit"),
         *("timers", "messages", "version", "pathway", "parameters", "count", "error", "seconds"),
+        *("request", "method", "route", "status", "ms", "actor"),
     }
 )
 LONGEST = 200
@@ -29,6 +30,7 @@ def configure_log(level: str, form: str, clock: Callable[[], datetime]) -> None:
     as_json = form == "json"
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,  # the id of the request a line belongs to
             structlog.processors.add_log_level,
             _stamped(clock),
             redacted,

@@ -5,7 +5,7 @@ functions decide at the entry's own time, and everything they say is compared wi
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from engine.audit import RuleLine
@@ -18,9 +18,9 @@ from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFai
 from engine.fold import fold, fold_person, fold_site
 from engine.model import Episode, Json, Kind, Outcome, Person, Site
 from engine.site import decide_site
-from stepcare.app import App
 from storage.database import SITE_REF
 from storage.ledger import ENGINE, Kept, StoredEntry, answer_hash, commitments_in, kept_of
+from storage.store import Store
 from storage.walk import opener_of
 from workflows.load import pathway_from_bytes
 
@@ -53,7 +53,7 @@ class Redone:
 class Replay:
     """One pass over the log, from its beginning."""
 
-    app: App
+    store: Store
     site: Site = field(init=False)
     episodes: dict[str, Episode] = field(default_factory=dict)
     persons: dict[str, Person] = field(default_factory=dict)
@@ -62,23 +62,23 @@ class Replay:
 
     def __post_init__(self) -> None:
         """Begin before the first entry."""
-        self.site = Site(zone=self.app.database.zone)
+        self.site = Site(zone=self.store.database.zone)
 
     def every(self) -> Iterator[Redone]:
         """Decide every entry again, in order."""
-        for stored in self.app.store.entries():
+        for stored in self.store.entries():
             yield self._redone(stored, decides=True)
 
     def one(self, index: int) -> Redone:
         """Decide one entry again; of the others only those of the same person, and the site's, are folded."""
-        found = next(self.app.store.entries(index, index + 1), None)
+        found = next(self.store.entries(index, index + 1), None)
         if found is None:
             remedy = "`stepcare audit show` without a number lists the latest"
             raise NotFound(what="entry", name=str(index), remedy=remedy)
-        about = (found.person_ref, SITE_REF)
-        for stored in self.app.store.entries(0, index):
-            if stored.person_ref in about:
-                self._redone(stored, decides=False)
+        about = {found.person_ref or SITE_REF, SITE_REF}
+        entries = [one for who in about for one in self.store.entries_about(who, index)]
+        for stored in sorted(entries, key=lambda one: one.idx):
+            self._redone(stored, decides=False)
         return self._redone(found, decides=True)
 
     def _redone(self, stored: StoredEntry, *, decides: bool) -> Redone:
@@ -100,7 +100,7 @@ class Replay:
     def _kept(self, stored: StoredEntry) -> Kept:
         if stored.ep in self.broken:
             raise Unverifiable(f"It comes after entry {self.broken[stored.ep]}, which could not be followed.")
-        return kept_of(stored.entry, opener_of(self.app.database)(stored, commitments_in(stored.entry)))
+        return kept_of(stored.entry, opener_of(self.store.database)(stored, commitments_in(stored.entry)))
 
     def _before(self, kept: Kept) -> Episode | Site:
         """Give what the command was about, as it was then."""
@@ -125,8 +125,8 @@ class Replay:
     def _compile(self, pathway: str, parameters: str) -> Compiled:
         found = self._compiled.get((pathway, parameters))
         if found is None:
-            settings: Mapping[str, Json] = json.loads(self.app.store.parameters(parameters))
-            model = pathway_from_bytes(self.app.store.pack(pathway))
+            settings: Mapping[str, Json] = json.loads(self.store.parameters(parameters))
+            model = pathway_from_bytes(self.store.pack(pathway))
             found = compile_pathway(model, hash_=pathway, parameters_hash=parameters, settings=settings)
             self._compiled[pathway, parameters] = found
         return found
@@ -140,6 +140,22 @@ class Replay:
             reads = decision.reads if decision.outcome is Outcome.ACCEPTED else ()
             self.persons[kept.person] = fold_person(before.person, before.id, decision.events)
             self.episodes[before.id] = fold(before, decision.events, before.version + 1, reads)
+
+
+def recaller(store: Store) -> Callable[[int], Decision]:
+    """Make what gives the decision of an entry as it was told: with every clause, from what the entry keeps.
+
+    Where this program would decide otherwise, it is what was kept: every rule's answer, without clauses and words.
+    """
+    compiled: dict[tuple[str, str], Compiled] = {}
+
+    def recall(index: int) -> Decision:
+        redone = Replay(store=store, _compiled=compiled).one(index)
+        if redone.decision is not None and not redone.differences:
+            return redone.decision
+        return store.decision(index)
+
+    return recall
 
 
 def differences(kept: Kept, decision: Decision) -> tuple[str, ...]:

@@ -1,11 +1,13 @@
 """What the environment may say, read once at the edge; what would be unsafe is refused, with the remedy."""
 
 import os
+import re
 import stat
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -28,17 +30,24 @@ def default_directory(environ: Mapping[str, str]) -> str:
 class Settings(BaseSettings):
     """Settings from `STEPCARE_…` variables.
 
-    `database` is a directory, or `sqlite:///DIRECTORY`; empty: the person's own. `actor` is who asks when `--as`
-    is not given. `zone` is the site's when a new database is made.
+    `database` is a directory, `sqlite:///DIRECTORY` or `postgresql://…`; empty: the person's own. `vault` is the
+    directory of the vault where the database is PostgreSQL's. `actor` is who asks when `--as` is not given. `zone` is
+    the site's when a new database is made.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
 
     database: str = ""
+    vault: str = ""
     actor: str = ""
     zone: str = "Europe/Berlin"
     log_level: Level = "warning"
     log_format: Literal["console", "json"] = "console"
+
+    @property
+    def vault_directory(self) -> Path | None:
+        """Give the directory of the vault, None where it lies beside the database."""
+        return Path(self.vault) if self.vault else None
 
 
 def read_settings(environ: Mapping[str, str], database: str | None = None) -> Settings:
@@ -51,6 +60,8 @@ def read_settings(environ: Mapping[str, str], database: str | None = None) -> Se
         raise InvalidInput(" ".join(_problem(one["loc"], one["msg"]) for one in error.errors())) from None
     zone(found.zone)
     where = found.database or default_directory(environ)
+    if found.vault:
+        checked_place(found.vault)
     return found.model_copy(update={"database": checked_place(where)})
 
 
@@ -76,12 +87,20 @@ def sources(environ: Mapping[str, str], settings: Settings, *, given: bool) -> l
         variable = f"{PREFIX}{name.upper()}"
         where = "environment" if variable in environ else "default"
         where = "option" if name == "database" and given else where
-        found.append({"name": name, "value": str(value), "source": where, "variable": variable})
+        shown = without_password(str(value)) if name == "database" else str(value)
+        found.append({"name": name, "value": shown, "source": where, "variable": variable})
     for variable in SECRETS:
         there = variable in environ
         where, value = ("environment", "(set)") if there else ("default", "(the file vault.key beside the vault)")
         found.append({"name": variable.removeprefix(PREFIX).lower(), "value": value, "source": where})
     return found
+
+
+def without_password(address: str) -> str:
+    """Give an address as it may be shown."""
+    hidden = re.sub(r"(?i)([?&]password=)[^&]*", r"\1…", address)
+    password = urlsplit(address).password
+    return hidden if password is None else hidden.replace(f":{password}@", ":…@", 1)
 
 
 def checked_place(where: str) -> str:

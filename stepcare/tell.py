@@ -3,7 +3,7 @@
 Everything is told from the JSON itself (`answers.py`), so both say the same.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -162,8 +162,3 @@ def _items(value: Json) -> list[dict[str, Any]]:
 
 def _line(level: int, text: str) -> Text:
     return Text(f"{INDENT * level}{plain(text)}")
-
-
-def joined(parts: Iterable[str | None]) -> str:
-    """Join what there is."""
-    return ", ".join(part for part in parts if part)

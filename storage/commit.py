@@ -1,145 +1,144 @@
 """One commit: everything several decisions change, in the one order that is safe.
 
-packs and parameter sets → due items, timers, messages (in id order) → persons → idempotency keys → the log's head →
-for each decision: the row laid out, its entry (whose trigger makes the row so), its sealed part → the frontier, once.
+what they were decided on, looked at once more and locked → packs and parameter sets → due items, timers, messages →
+persons → idempotency keys, each kind in id order → the log's head → the rows laid out, their entries (whose triggers
+make the rows so), the sealed parts → the tree, once.
 
 Whoever dies anywhere in between has written nothing: it is one transaction, and nothing is acknowledged before COMMIT.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from engine.audit import canonical, instant
 from engine.codec import to_json
 from engine.decision import Recorded
-from engine.errors import Conflict, InvalidInput, KeyReused, StaleEpisode, VerificationFailed
+from engine.errors import Conflict, KeyReused, StaleEpisode, StepcareError, VerificationFailed
 from engine.merkle import Frontier, leaf_hash
-from engine.model import Episode, Json, Kind, Site
+from engine.model import Episode, Kind, Site
 from engine.service import Applied, Change, parameters_hash
 from storage import statements as sql
-from storage.database import SITE_REF, Connection, rows
-from storage.ledger import Link, envelope_of, is_registered, sections_of
-from storage.rows import TABLE_OF, Moment, episode_row, work_put, work_row
-from storage.seal import DataKey, Place, Random, seal
+from storage.connection import Connection, Words, rows
+from storage.database import SITE_REF
+from storage.ledger import Link, commitments_in, envelope_of
+from storage.prepare import Prepared
+from storage.rows import TABLE_OF, Moment, episode_row
 from storage.tables import Row
-from storage.vault import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """A change that may be kept: what it was checked against, and where its entry goes.
+    """A change that may be kept: what it was checked against.
 
-    `chain` None: the site's. `row` is the episode's list row before, None for a new one.
+    `row` is the episode's list row before (None for a new one), `previous` the leaf of its last entry.
     """
 
-    change: Change
-    key: DataKey
-    person: str
-    chain: str | None
-    number: int
-    previous: bytes | None
-    version: int
+    prepared: Prepared
     row: Row | None = None
+    previous: bytes | None = None
     corrects: int | None = None
 
-    @property
-    def steps(self) -> bool:
-        """Say whether the entry moves what its chain is about; a refused registration moves nothing."""
-        return isinstance(self.change.after, Site) or self.chain is not None
+
+@dataclass(slots=True)
+class Current:
+    """What the database says now of everything a group is about."""
+
+    episodes: Mapping[str, Row] = field(default_factory=dict)
+    persons: Mapping[str, int] = field(default_factory=dict)
+    site: int = 0
 
 
 class Commit:
     """The steps of one transaction, on the writer's connection."""
 
-    def __init__(self, connection: Connection, vault: Vault, origin: str, random: Random) -> None:
+    def __init__(self, connection: Connection, words: Words) -> None:
         """Write to `connection`, where a transaction is open."""
-        self._connection, self._vault, self._origin, self._random = connection, vault, origin, random
+        self._connection, self._words = connection, words
 
-    # --- 1. may it be kept? -----------------------------------------------------------------------------------
+    # --- 1. may they be kept? ---------------------------------------------------------------------------------------
 
-    def check(self, change: Change) -> Ready | Applied:
-        """Give what is needed to keep a change, or the entry its key already stands for.
+    def check(self, group: Mapping[int, Prepared], *, retried: bool) -> tuple[dict[int, Applied], dict[int, Ready]]:
+        """Give what cannot be kept, and why; and the rest, ready.
 
-        StaleEpisode when the episode, its person or the site has moved on since it was decided; KeyReused for a key
-        that stands for another request; Conflict for a command that is in the log already.
+        StaleEpisode when the episode, its person or the site has moved on since it was decided. Only what is stale, or
+        was refused by the database before (`retried`), is asked whether it is in the log already: then its entry is
+        the answer; KeyReused for a key that stands for another request, Conflict for a command that does.
         """
-        known = self._remembered(change)
-        if known is not None:
-            return known
-        taken = self._one(sql.IDX_OF, id=change.command.id)
+        current = self._current([one.change for one in group.values()])
+        done: dict[int, Applied] = {}
+        ready: dict[int, Ready] = {}
+        for position, prepared in group.items():
+            try:
+                known = self._known(prepared) if retried else None
+                found = known or self._ready(prepared, current)
+            except StepcareError as error:
+                found = self._excused(prepared, error)
+            if isinstance(found, Ready):
+                ready[position] = found
+            else:
+                done[position] = found
+        return done, ready
+
+    def _excused(self, prepared: Prepared, error: StepcareError) -> Applied:
+        """Give the error, unless it is only that this very request has been kept meanwhile."""
+        try:
+            known = self._known(prepared) if isinstance(error, StaleEpisode) else None
+        except StepcareError as said:
+            error, known = said, None
+        return known or Applied(index=None, error=error)
+
+    def _current(self, changes: Sequence[Change]) -> Current:
+        words, found = self._words, Current()
+        episodes = [one.before for one in changes if isinstance(one.before, Episode)]
+        if any(isinstance(one.before, Site) for one in changes):
+            site = self._one(words.site)
+            found.site = site[0] if site else 0
+        if not episodes:
+            return found
+        there = self._connection.execute(words.episodes, {"ids": words.many(sorted({one.id for one in episodes}))})
+        found.episodes = {row["id"]: row for row in rows(there)}
+        people = self._connection.execute(
+            words.persons, {"ids": words.many(sorted({one.person.id for one in episodes}))}
+        )
+        found.persons = dict(people.fetchall())
+        return found
+
+    def _known(self, prepared: Prepared) -> Applied | None:
+        """Give the entry that this very request has left already: its first commit was durable after all.
+
+        Commitments are salted: nobody else's entry has the same.
+        """
+        change, key = prepared.change, prepared.change.command.key
+        found = self._one(sql.KEY_OF, actor=change.command.actor.id, key=key) if key is not None else None
+        if found is not None and found[1] != change.request_hash:
+            raise KeyReused(key=key or "", entry=found[0])
+        taken = self._one(sql.ENTRY_OF, id=change.command.id)
+        if taken is not None and commitments_in(taken[1]) == prepared.commitments:
+            return Applied(index=taken[0])
+        if found is not None:
+            return Applied(index=found[0], repeated=True)
         if taken is not None:
             raise Conflict(f"Command {change.command.id} is in the log already (entry {taken[0]}): make a new id.")
-        if isinstance(change.before, Site):
-            return self._ready_for_site(change, change.before)
-        return self._ready_for_episode(change, change.before)
+        return None
 
-    def _remembered(self, change: Change) -> Applied | None:
-        key = change.command.key
-        found = self._one(sql.KEY_OF, actor=change.command.actor.id, key=key) if key is not None else None
-        if key is None or found is None:
-            return None
-        if found[1] != change.request_hash:
-            raise KeyReused(key=key, entry=found[0])
-        return Applied(index=found[0])
-
-    def _ready_for_site(self, change: Change, before: Site) -> Ready:
-        found = self._one(sql.SITE_NOW)
-        current = found[0] if found else 0
-        if current != before.version:
-            raise StaleEpisode(episode=SITE_REF, seen=before.version, current=current)
-        number, previous = self._site_chain()
+    def _ready(self, prepared: Prepared, current: Current) -> Ready:
+        change, before = prepared.change, prepared.change.before
+        if isinstance(before, Site):
+            _require_version(SITE_REF, before.version, current.site)
+            return Ready(prepared=prepared)
+        row = current.episodes.get(before.id)
+        _require_version(before.id, before.version, row["version"] if row else 0)
+        # Doses may have been given in another episode of theirs. The person is part of the episode as it was decided
+        # on, so it is the episode that is stale.
+        person = before.person
+        _require_version(before.id, person.version, current.persons.get(person.id, 0))
         return Ready(
-            change=change,
-            key=self._vault.key(SITE_REF),
-            person=SITE_REF,
-            chain=None,
-            number=number,
-            previous=previous,
-            version=current,
-        )
-
-    def _site_chain(self) -> tuple[int, bytes | None]:
-        last = self._one(sql.SITE_CHAIN_END)
-        return (last[0] + 1, last[1]) if last else (0, None)
-
-    def _ready_for_episode(self, change: Change, before: Episode) -> Ready:
-        found = rows(self._connection.execute(sql.EPISODE_WITH_LEAF, {"id": before.id}))
-        row = found[0] if found else None
-        current = row["version"] if row else 0
-        if current != before.version:
-            raise StaleEpisode(episode=before.id, seen=before.version, current=current)
-        self._require_same_person(before)
-        chain: str | None = before.id
-        number, previous = current, row.pop("leaf") if row else None
-        if not is_registered(change):
-            chain = None
-            number, previous = self._site_chain()
-            site = self._one(sql.SITE_NOW)
-            current = site[0] if site else 0
-        return Ready(
-            change=change,
-            key=self._vault.key(before.person.id),
-            person=before.person.id,
-            chain=chain,
-            number=number,
-            previous=previous,
-            version=current,
+            prepared=prepared,
             row=row,
+            previous=row["leaf"] if row else None,
             corrects=self._corrected(change),
         )
-
-    def _require_same_person(self, before: Episode) -> None:
-        """Refuse what was decided on a person who has changed: doses may have been given in another episode.
-
-        The person is part of the episode as it was decided on, so it is the episode that is stale.
-        """
-        found = self._one(sql.PERSON_VERSION, ref=before.person.id)
-        current = found[0] if found else 0
-        if current != before.person.version:
-            raise StaleEpisode(episode=before.id, seen=before.person.version, current=current)
 
     def _corrected(self, change: Change) -> int | None:
         if change.command.kind is not Kind.CORRECT:
@@ -150,113 +149,79 @@ class Commit:
                 return found[0] if found else None
         return None
 
-    # --- 2. everything that is not the log ----------------------------------------------------------------------
+    # --- 2. everything that is not the log ----------------------------------------------------------------------------
 
     def write_around(self, ready: Sequence[Ready]) -> None:
         """Write packs, parameter sets, due work, persons and keys of all changes, each kind in id order."""
-        for one in ready:
-            self._packs(one.change)
-            self._parameter_sets(one.change)
-        for table, found in _work(ready).items():
-            if found:
-                self._connection.executemany(sql.PUT_WORK[table], found)
-        for one in sorted(ready, key=lambda one: one.person):
-            self._person(one)
-        for one in sorted(ready, key=lambda one: (one.change.command.actor.id, one.change.command.key or "")):
-            self._key(one.change)
+        prepared = [one.prepared for one in ready]
+        for one in prepared:
+            for sha, data, pathway, label in one.change.packs:
+                if self._one(sql.PACK, sha256=sha) is None:
+                    self._run(sql.ADD_PACK, sha256=sha, pathway_id=pathway, label=label, bytes=data)
+            for sha, data in one.sets:
+                if self._one(sql.PARAMETERS, sha256=sha) is None:
+                    self._run(sql.ADD_PARAMETERS, sha256=sha, bytes=data)
+        for table in TABLE_OF.values():
+            work = [row for one in prepared for row in one.work.get(table, ())]
+            self._each(sql.PUT_WORK[table], sorted(work, key=lambda row: (row["episode_id"], row["id"])))
+        people = sorted((one.person_row for one in prepared if one.person_row), key=lambda row: str(row["ref"]))
+        self._each(sql.ADD_PERSON, [row for row in people if row["version"] == 1])
+        self._each(sql.STEP_PERSON, [{**row, "ref_": row["ref"]} for row in people if row["version"] > 1])
+        keys = [_key_row(one.change) for one in prepared if one.change.command.key is not None]
+        self._each(sql.ADD_KEY, sorted(keys, key=lambda row: (row["actor"], row["key"])))
 
-    def _packs(self, change: Change) -> None:
-        for sha, data, pathway, label in change.packs:
-            _require_hash(sha, data, "pack")
-            if self._one(sql.PACK, sha256=sha) is None:
-                self._run(sql.ADD_PACK, sha256=sha, pathway_id=pathway, label=label, bytes=data)
+    # --- 3. the log ---------------------------------------------------------------------------------------------------
 
-    def _parameter_sets(self, change: Change) -> None:
-        sets = list(change.parameter_sets)
-        if isinstance(change.after, Site):
-            values: dict[str, Json] = dict(change.after.parameters)
-            sets.append((parameters_hash(values), canonical(values)))
-        for sha, data in sets:
-            _require_hash(sha, data, "parameter set")
-            if self._one(sql.PARAMETERS, sha256=sha) is None:
-                self._run(sql.ADD_PARAMETERS, sha256=sha, bytes=data)
-
-    def _person(self, one: Ready) -> None:
-        before, after = one.change.person_before, one.change.person_after
-        if after is None or not one.steps or (before is not None and after.version == before.version):
-            return
-        sections = {"person": to_json(after)}
-        commitments, blob = seal(sections, one.key, person_place(self._origin, after.id, after.version), self._random)
-        row = {"version": after.version, "sealed": blob, "commitment": commitments["person"], "key_id": one.key.id}
-        if after.version == 1:
-            self._run(sql.ADD_PERSON, ref=after.id, **row)
-        else:
-            self._run(sql.STEP_PERSON, ref_=after.id, **row)
-
-    def _key(self, change: Change) -> None:
-        command = change.command
-        if command.key is not None:
-            self._run(
-                sql.ADD_KEY,
-                actor=command.actor.id,
-                key=command.key,
-                entry=command.id,
-                request_hash=change.request_hash,
-                created_at=instant(change.decision.now),
-            )
-
-    # --- 3. the log -----------------------------------------------------------------------------------------------
-
-    def append(self, ready: Sequence[Ready], texts: "Texts") -> list[int]:
+    def append(self, ready: Sequence[Ready]) -> list[int]:
         """Append the entries in the order given; gives their indexes."""
-        n, rooted, nodes = self._connection.execute(sql.HEAD_NOW).fetchone()
+        n, rooted, nodes = self._connection.execute(self._words.head).fetchone()
         if rooted != n:
             raise VerificationFailed(f"The log has {n} entries, its tree {rooted}: run `stepcare audit verify`.")
-        frontier = Frontier.from_bytes(rooted, nodes)
-        leaves = [self._entry(one, n + position, texts) for position, one in enumerate(ready)]
-        grown = frontier.extend(leaves)
-        self._run(sql.ROOT_HEAD, rooted=n + len(leaves), frontier=grown.to_bytes())
-        return list(range(n, n + len(leaves)))
-
-    def _entry(self, one: Ready, index: int, texts: "Texts") -> bytes:
-        change = one.change
-        sections = sections_of(change, one.person, texts.of(self._connection, change.decision.pathway))
-        commitments, blob = seal(sections, one.key, Place(origin=self._origin, entry=change.command.id), self._random)
-        envelope = envelope_of(change, self._link(one, index), commitments)
-        data = envelope.to_bytes()
-        leaf = leaf_hash(data)
-        self._lay_out(one, index)
-        self._run(sql.ADD_ENTRY, idx=index, id=envelope.id, ep=one.chain, epn=one.number, leaf=leaf, entry=data)
-        self._run(sql.ADD_SEALED, idx=index, blob=blob, key_id=one.key.id, person_ref=one.person)
-        return leaf
+        links = [self._link(one, n + position) for position, one in enumerate(ready)]
+        entries = [_entry_row(one, link) for one, link in zip(ready, links, strict=True)]
+        self._lay_out(ready, n)
+        self._each(sql.ADD_ENTRY, entries)
+        self._each(sql.ADD_SEALED, [_sealed_row(one.prepared, n + at) for at, one in enumerate(ready)])
+        grown = Frontier.from_bytes(rooted, nodes).extend([row["leaf"] for row in entries])
+        self._run(sql.ROOT_HEAD, rooted=n + len(entries), frontier=grown.to_bytes())
+        return list(range(n, n + len(entries)))
 
     def _link(self, one: Ready, index: int) -> Link:
-        before = one.change.before
-        parameters = one.change.decision.parameters
-        if not parameters and isinstance(before, Site):
-            parameters = parameters_hash(before.parameters)
+        prepared, change = one.prepared, one.prepared.change
+        number, previous, version = one.row["version"] if one.row else 0, one.previous, change.before.version
+        if prepared.chain is None:
+            # Read now that the head is locked: nobody else appends to the site's chain, nor moves the site.
+            last = self._one(sql.SITE_CHAIN_END)
+            number, previous = (last[0] + 1, last[1]) if last else (0, None)
+            site = self._one(sql.SITE_NOW)
+            version = site[0] if site else 0
+        parameters = change.decision.parameters
+        if not parameters and isinstance(change.before, Site):
+            parameters = parameters_hash(change.before.parameters)
         return Link(
             index=index,
-            chain=one.chain,
-            number=one.number,
-            previous=one.previous,
-            before=one.version,
-            after=one.version + 1 if one.steps else one.version,
+            chain=prepared.chain,
+            number=number,
+            previous=previous,
+            before=version,
+            after=version + 1 if prepared.steps else version,
             parameters=parameters,
             corrects=one.corrects,
         )
 
-    def _lay_out(self, one: Ready, index: int) -> None:
-        after, decision = one.change.after, one.change.decision
-        if isinstance(after, Site):
-            body = canonical(to_json(after)).decode()
-            self._run(sql.LAY_SITE, id=1, version=after.version, last_idx=index, body=body)
-        elif one.steps:
-            person = one.change.person_after or after.person
-            moment = Moment(idx=index, at=decision.now, derived=decision.derived)
-            self._connection.execute(sql.LAY_EPISODE, episode_row(after, person, moment, one.row))
+    def _lay_out(self, ready: Sequence[Ready], first: int) -> None:
+        laid = []
+        for index, one in enumerate(ready, first):
+            after, change = one.prepared.change.after, one.prepared.change
+            if isinstance(after, Site):
+                body = canonical(to_json(after)).decode()
+                self._run(sql.LAY_SITE, id=1, version=after.version, last_idx=index, body=body)
+            elif one.prepared.steps:
+                moment = Moment(idx=index, at=change.decision.now, derived=change.decision.derived)
+                laid.append(episode_row(after, change.person_after or after.person, moment, one.row))
+        self._each(sql.LAY_EPISODE, laid)
 
-    # --- the driver -----------------------------------------------------------------------------------------------
+    # --- the driver ---------------------------------------------------------------------------------------------------
 
     def _one(self, statement: str, **values: Any) -> Any:
         return self._connection.execute(statement, values).fetchone()
@@ -264,48 +229,54 @@ class Commit:
     def _run(self, statement: str, **values: Any) -> None:
         self._connection.execute(statement, values)
 
-
-class Texts:
-    """Which fields of a pathway hold people's own words; asked of its pack once."""
-
-    def __init__(self) -> None:
-        """Know none yet."""
-        self._known: dict[str, frozenset[str]] = {}
-
-    def of(self, connection: Connection, pathway: str) -> frozenset[str]:
-        """Give the names of a pathway's text fields; none for a pack that is not here."""
-        if pathway not in self._known:
-            found = connection.execute(sql.PACK, {"sha256": pathway}).fetchone()
-            if found is None:
-                return frozenset()
-            forms = json.loads(found[0]).get("forms", {})
-            self._known[pathway] = frozenset(name for form in forms.values() for name in _text_fields(form))
-        return self._known[pathway]
+    def _each(self, statement: str, found: Sequence[Row]) -> None:
+        if len(found) == 1:
+            self._connection.execute(statement, found[0])
+        elif found:
+            self._connection.executemany(statement, found)
 
 
-def _text_fields(form: dict[str, Any]) -> Iterator[str]:
-    for name, field in (form.get("fields") or {}).items():
-        if field.get("type") == "text":
-            yield name
-        yield from _text_fields(field)
+def _require_version(what: str, seen: int, current: int) -> None:
+    if seen != current:
+        raise StaleEpisode(episode=what, seen=seen, current=current)
 
 
-def person_place(origin: str, person: str, version: int) -> Place:
-    """Give where a person's sealed state belongs: to no entry, but to one version of one person."""
-    return Place(origin=origin, entry=f"person {person} {version}")
+def _key_row(change: Change) -> Row:
+    command = change.command
+    return {
+        "actor": command.actor.id,
+        "key": command.key,
+        "entry": command.id,
+        "request_hash": change.request_hash,
+        "created_at": instant(change.decision.now),
+    }
 
 
-def _work(ready: Iterable[Ready]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {table: [] for table in TABLE_OF.values()}
-    for one in ready:
-        if one.chain is not None:
-            for item in work_put(one.change.decision.events):
-                found[TABLE_OF[type(item)]].append(work_row(one.chain, item))
-    for some in found.values():
-        some.sort(key=lambda row: (row["episode_id"], row["id"]))
-    return found
+def _entry_row(one: Ready, link: Link) -> Row:
+    envelope = envelope_of(one.prepared.change, link, one.prepared.commitments)
+    data = envelope.to_bytes()
+    return {
+        "idx": link.index,
+        "id": envelope.id,
+        "ep": link.chain,
+        "epn": link.number,
+        "leaf": leaf_hash(data),
+        "entry": data,
+    }
 
 
-def _require_hash(sha: str, data: bytes, what: str) -> None:
-    if hashlib.sha256(data).hexdigest() != sha:
-        raise InvalidInput(f"The {what} {sha} has other bytes than its name says: hash what is handed over.")
+def _sealed_row(prepared: Prepared, index: int) -> Row:
+    return {"idx": index, "blob": prepared.blob, "key_id": prepared.key_id, "person_ref": prepared.person}
+
+
+def touched(change: Change, chain: str | None) -> Iterable[object]:
+    """Give what a change shares with others: two that share something cannot be in one group."""
+    before, command = change.before, change.command
+    yield ("command", command.id)
+    if command.key is not None:
+        yield ("key", command.actor.id, command.key)
+    if isinstance(before, Episode):
+        yield ("episode", before.id)
+        yield ("person", before.person.id)
+    if chain is None:
+        yield "site"

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from engine.audit import canonical
 from engine.codec import to_json
 from engine.errors import StepcareError, VerificationFailed
-from storage.commit import person_place
-from storage.database import Connection, Database, rows
+from storage.connection import Connection, rows
+from storage.database import Database
+from storage.guards import missing
+from storage.prepare import person_place
 from storage.rows import TABLE_OF, UNVOUCHED, Work, work_row
-from storage.schema import statements
 from storage.seal import open_sealed
 from storage.tables import Row
 from storage.walk import Walk
@@ -20,7 +21,8 @@ Key = tuple[object, ...]
 
 def compare_rows(connection: Connection, database: Database, walk: Walk) -> None:
     """Compare every table that an entry speaks of; findings go to the walk."""
-    _guards(connection, walk)
+    for name in missing(connection, database.backend):
+        walk.fault(None, "guard", f"The schema is not as it was made: {name} is missing or changed.")
     _hashed(connection, walk, "pack", walk.folded.pathways)
     _hashed(connection, walk, "parameter_set", walk.folded.parameters)
     _keys(connection, walk)
@@ -34,19 +36,6 @@ def compare_rows(connection: Connection, database: Database, walk: Walk) -> None
 
 def _select(connection: Connection, table: str) -> list[Row]:
     return rows(connection.execute(f'SELECT * FROM "{table}"'))  # noqa: S608 - the names of our own tables
-
-
-def _guards(connection: Connection, walk: Walk) -> None:
-    """Look whether the database still refuses what it must: a trigger that was dropped says nothing by itself."""
-    here = {_words(sql_) for (sql_,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-    for statement in statements():
-        if _words(statement) not in here:
-            name = " ".join(statement.split()[:3])
-            walk.fault(None, "guard", f"The schema is not as it was made: {name} is missing or changed.")
-
-
-def _words(statement: str) -> str:
-    return " ".join(statement.split())
 
 
 def _hashed(connection: Connection, walk: Walk, table: str, named: Mapping[str, int]) -> None:

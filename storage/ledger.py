@@ -91,45 +91,47 @@ def answer_hash(decision: Decision) -> str:
 
 def sections_of(change: Change, person: str, texts: frozenset[str]) -> dict[str, Json]:
     """Give what is to be sealed; `texts` are the names of fields that hold free text."""
-    whole = cast("dict[str, Json]", to_json(change.decision))
+    decision = change.decision
+    whole = cast("dict[str, Any]", to_json(decision))
     facts: dict[str, Json] = {name: value for name, value in whole.items() if name not in KEPT_ELSEWHERE}
-    facts["command"] = to_json(change.command)
-    facts["inputs"] = [to_json(one) for one in _inputs(change.decision)]
+    facts["command"] = whole["command"] if change.command is decision.command else to_json(change.command)
+    facts["inputs"] = _inputs(whole.get("rules", ()))
     facts["answer"] = hashlib.sha256(canonical(whole)).hexdigest()
     taken: dict[str, int] = {}
     names = texts | ALWAYS_TEXT
-    sealed = {name: _without_texts(value, names, taken, inside=False) for name, value in facts.items()}
     return {
-        "facts": cast("Json", sealed),
+        "facts": _without_texts(facts, names, taken, inside=False),
         "reads": [[record, version] for record, version in change.decision.reads],
         "subject": {"person": person},
         "text": list(taken),
     }
 
 
-def _inputs(decision: Decision) -> Iterable[Input]:
-    found = {one.fact: one for rule in decision.rules for clause in rule.clauses for one in clause.inputs}
-    return (found[fact] for fact in sorted(found))
+def _inputs(rules: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """Give what the rules read, each fact once."""
+    found = {one["fact"]: one for rule in rules for clause in rule["clauses"] for one in clause["inputs"]}
+    return [found[fact] for fact in sorted(found)]
 
 
-def _without_texts(value: Json, names: frozenset[str], taken: dict[str, int], *, inside: bool) -> Json:
+def _without_texts(value: Any, names: frozenset[str], taken: dict[str, int], *, inside: bool) -> Any:
     """Give the value with people's own words taken out, each once, in the order they were met."""
     if isinstance(value, list):
-        return [_without_texts(one, names, taken, inside=inside) for one in value]
+        return [one if isinstance(one, str) else _without_texts(one, names, taken, inside=inside) for one in value]
     if not isinstance(value, dict):
         return value
     if len(value) == 1 and (key := next(iter(value))).rstrip("#") == "text" and key != "text":
         # People may name an activity like our own mark: one more sign, taken off again when it is read.
         return {f"{key}#": _without_texts(value[key], names, taken, inside=inside)}
-    fact = value.get("fact")
+    fact, own = value.get("fact"), names if inside else ALWAYS_TEXT
     asked = isinstance(fact, str) and fact.rpartition(".")[2] in names
     found: dict[str, Json] = {}
     for key, one in value.items():
-        own = key in ALWAYS_TEXT or (inside and key in names) or (asked and key == "value")
-        if own and isinstance(one, str):
+        if not isinstance(one, str):
+            found[key] = _without_texts(one, names, taken, inside=inside or key in ANSWERS)
+        elif key in own or (asked and key == "value"):
             found[key] = {TEXT: taken.setdefault(one, len(taken))}
         else:
-            found[key] = _without_texts(one, names, taken, inside=inside or key in ANSWERS)
+            found[key] = one
     return found
 
 

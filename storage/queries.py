@@ -13,9 +13,10 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 from engine.audit import instant, instant_from
 from engine.errors import InvalidInput
 from engine.model import DueItem, Role
-from storage.database import Connection, Database, rows
+from storage.connection import rows
+from storage.database import Database
 from storage.rows import due_item_from_row
-from storage.tables import DIALECT, TABLES, Row
+from storage.tables import TABLES, Row
 
 EPISODE, DUE = TABLES["episode"], TABLES["due_item"]
 RANKS = ("emergency", "urgent", "late_safety", "escalated", "overdue", "due", "coming", "undated")
@@ -126,8 +127,7 @@ def episodes(database: Database, wanted: EpisodeFilter) -> list[EpisodeLine]:
         conditions.append(table.closed_at.is_(None))
     if wanted.after:
         conditions.append(_beyond((table.opened_at, table.id), wanted.after, 2))
-    with database.reading() as connection:
-        return [_episode_line(row) for row in _rows(connection, found.where(*conditions))]
+    return [_episode_line(row) for row in _rows(database, found.where(*conditions))]
 
 
 def due_list(database: Database, now: datetime, wanted: DueFilter) -> list[DueLine]:
@@ -152,8 +152,7 @@ def due_list(database: Database, now: datetime, wanted: DueFilter) -> list[DueLi
     found = select(ranked).order_by(*keys).limit(_limit(wanted.limit))
     if wanted.after:
         found = found.where(_beyond(keys, wanted.after, 4))
-    with database.reading() as connection:
-        return [_due_line(row) for row in _rows(connection, found)]
+    return [_due_line(row) for row in _rows(database, found)]
 
 
 def _owed(now: datetime, wanted: DueFilter) -> list[ColumnElement[bool]]:
@@ -198,8 +197,7 @@ def _rank(now: datetime, priorities: Mapping[str, str]) -> ColumnElement[int]:
 def episodes_by_state(database: Database) -> dict[str, int]:
     """Count the episodes in each state."""
     found = select(EPISODE.c.state, func.count().label("n")).group_by(EPISODE.c.state).order_by(EPISODE.c.state)
-    with database.reading() as connection:
-        return {row["state"]: row["n"] for row in _rows(connection, found)}
+    return {row["state"]: row["n"] for row in _rows(database, found)}
 
 
 def work_counts(database: Database, now: datetime) -> tuple[int, int]:
@@ -208,8 +206,7 @@ def work_counts(database: Database, now: datetime) -> tuple[int, int]:
     found = select(
         func.count().label("owed"), func.coalesce(func.sum(case((item.due_at <= moment, 1), else_=0)), 0).label("late")
     ).where(item.status == "open", item.opens_at <= moment)
-    with database.reading() as connection:
-        (row,) = _rows(connection, found)
+    (row,) = _rows(database, found)
     return row["owed"], row["late"]
 
 
@@ -229,9 +226,10 @@ def _beyond(keys: Sequence[ColumnElement[Any]], cursor: str, parts: int) -> Colu
     return tuple_(*keys) > tuple_(*(literal(one) for one in given))
 
 
-def _rows(connection: Connection, statement: Select[Any]) -> list[Row]:
-    made = statement.compile(dialect=DIALECT, compile_kwargs={"render_postcompile": True})
-    return rows(connection.execute(str(made), made.params))
+def _rows(database: Database, statement: Select[Any]) -> list[Row]:
+    made = statement.compile(dialect=database.backend.dialect, compile_kwargs={"render_postcompile": True})
+    with database.reading() as connection:
+        return rows(connection.execute(str(made), made.params))
 
 
 def _episode_line(row: Row) -> EpisodeLine:

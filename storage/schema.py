@@ -64,8 +64,10 @@ def triggers() -> Iterator[str]:
         "BEFORE INSERT ON audit_sealed",
         (
             _refuse(
-                "a sealed part belongs to the entry just appended",
-                "NEW.idx IS NOT (SELECT n - 1 FROM audit_head WHERE id = 1)",
+                # The tree is made last, so what it does not hold yet is of the commit under way.
+                "a sealed part belongs to an entry just appended",
+                "NOT EXISTS (SELECT 1 FROM audit_entry WHERE idx = NEW.idx "
+                "AND idx >= (SELECT rooted FROM audit_head WHERE id = 1))",
             ),
         ),
     )

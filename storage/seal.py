@@ -4,23 +4,29 @@ The entry holds one commitment a section (HMAC-SHA256 under a fresh salt). Salts
 AES-256-GCM, bound to the log's origin, the entry and the key, so that a blob fits no other entry. GCM by itself would
 let one blob open to two texts under two keys; the commitments, made of the plain values, rule that out.
 
-    blob = 0x01 ‖ nonce (12 bytes) ‖ AES-256-GCM(canonical {section: {"salt": hex, "value": value}})
+    blob = 0x02 ‖ nonce (12 bytes) ‖ AES-256-GCM(the salts in the sections' order ‖ deflated canonical {section: value})
+    blob = 0x01 ‖ nonce (12 bytes) ‖ AES-256-GCM(canonical {section: {"salt": hex, "value": value}})    read, not written
+
+The length of a blob tells how much was said, as it always did; deflated, also how much of it was said twice.
 """
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.audit import SALT, canonical, commit, parse_canonical
+from engine.audit import SALT, canonical, commit, commit_to, parse_canonical
 from engine.errors import InvalidInput, Unverifiable, VerificationFailed
 from engine.model import Json
 
 Random = Callable[[int], bytes]
-FORM = b"\x01"
+FORM, OLD_FORM = b"\x02", b"\x01"
 NONCE = 12
 KEY = 32
+QUICKEST, BARE = 1, -zlib.MAX_WBITS  # of zlib's levels; no header or checksum, which GCM makes needless
+MOST = 2**24  # bytes of one blob's sections: a thousand times what an entry has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +53,19 @@ class Place:
 def seal(sections: Mapping[str, Json], key: DataKey, place: Place, random: Random) -> tuple[dict[str, str], bytes]:
     """Encrypt sections and commit to each: ({section: commitment in hex}, blob)."""
     commitments: dict[str, str] = {}
-    salted: dict[str, Json] = {}
-    for name, value in sections.items():
-        salt = random(SALT)
-        commitments[name] = commit(salt, name, value)
-        salted[name] = {"salt": salt.hex(), "value": value}
+    salts: list[bytes] = []
+    written: list[bytes] = []
+    for name in sorted(sections):
+        salt, value = random(SALT), canonical(sections[name], depth=1)
+        commitments[name] = commit_to(salt, name, value)  # which refuses a name that JSON would have to escape
+        salts.append(salt)
+        written.append(b'"%b":%b' % (name.encode(), value))
+    plain = b"{%b}" % b",".join(written)
+    if len(plain) > MOST:
+        raise InvalidInput(f"The sections of entry {place.entry} have {len(plain)} bytes and {MOST} fit: say less.")
     nonce = random(NONCE)
-    return commitments, FORM + nonce + AESGCM(key.secret).encrypt(nonce, canonical(salted), _bound_to(place, key))
+    inside = b"".join(salts) + zlib.compress(plain, QUICKEST, BARE)
+    return commitments, FORM + nonce + AESGCM(key.secret).encrypt(nonce, inside, _bound_to(place, key))
 
 
 def open_sealed(blob: bytes, commitments: Mapping[str, str], key: DataKey, place: Place) -> dict[str, Json]:
@@ -62,25 +74,49 @@ def open_sealed(blob: bytes, commitments: Mapping[str, str], key: DataKey, place
     Unverifiable for a blob of a newer form; VerificationFailed when the blob, the key, the entry and the commitments
     do not belong together.
     """
-    if blob and blob[:1] != FORM:
+    if blob and blob[:1] not in (FORM, OLD_FORM):
         raise Unverifiable(
             f"The sealed part of entry {place.entry} has a form this version does not read: use a newer version."
         )
     try:
-        plain = AESGCM(key.secret).decrypt(blob[1 : 1 + NONCE], blob[1 + NONCE :], _bound_to(place, key))
+        inside = AESGCM(key.secret).decrypt(blob[1 : 1 + NONCE], blob[1 + NONCE :], _bound_to(place, key))
     except (InvalidTag, ValueError):  # ValueError: cut too short to hold a nonce
         raise _broken(place, "does not open with its key") from None
-    found = parse_canonical(plain)
-    if not isinstance(found, dict) or found.keys() != commitments.keys():
+    salted = _salted(inside, len(commitments), place) if blob[:1] == FORM else _salted_of_old(inside, place)
+    if salted.keys() != commitments.keys():
         raise _broken(place, "holds other sections than the entry commits to")
-    return {name: _value_of(name, salted, commitments[name], place) for name, salted in found.items()}
+    for name, (salt, value) in salted.items():
+        if commit(salt, name, value) != commitments[name]:
+            raise _broken(place, f"holds another {name!r} than the entry commits to")
+    return {name: value for name, (_, value) in salted.items()}
 
 
-def _value_of(name: str, salted: Json, commitment: str, place: Place) -> Json:
-    match salted:
-        case {"salt": str(salt), "value": value} if commit(bytes.fromhex(salt), name, value) == commitment:
-            return value
-    raise _broken(place, f"holds another {name!r} than the entry commits to")
+def _salted(inside: bytes, count: int, place: Place) -> dict[str, tuple[bytes, Json]]:
+    """Give each section with its salt; the salts stand before what was deflated, as many as there are sections."""
+    size, stream = count * SALT, zlib.decompressobj(BARE)
+    try:
+        plain = stream.decompress(inside[size:], MOST)
+    except zlib.error:
+        plain = b""
+    if not stream.eof or stream.unused_data:
+        raise _broken(place, "holds other sections than the entry commits to")
+    found = parse_canonical(plain)
+    if not isinstance(found, dict) or len(found) != count:
+        raise _broken(place, "holds other sections than the entry commits to")
+    salts = (inside[start : start + SALT] for start in range(0, size, SALT))
+    return {name: (salt, found[name]) for name, salt in zip(sorted(found), salts, strict=True)}
+
+
+def _salted_of_old(inside: bytes, place: Place) -> dict[str, tuple[bytes, Json]]:
+    found: dict[str, tuple[bytes, Json]] = {}
+    sections = parse_canonical(inside)
+    for name, salted in sections.items() if isinstance(sections, dict) else ():
+        match salted:
+            case {"salt": str(salt), "value": value}:
+                found[name] = (bytes.fromhex(salt), value)
+            case _:
+                raise _broken(place, f"holds another {name!r} than the entry commits to")
+    return found
 
 
 def _bound_to(place: Place, key: DataKey) -> bytes:

@@ -13,7 +13,9 @@ from typing import Any
 from engine.audit import canonical
 from engine.errors import Conflict, NotFound
 from engine.model import Role
-from storage.database import Connection, Database, connect
+from storage.connection import Connection
+from storage.database import Database
+from storage.sqlite import connect
 
 STAFF = "staff"
 
@@ -33,7 +35,7 @@ class Staff:
 
     def __init__(self, database: Database) -> None:
         """Read and write the vault of an open database."""
-        self._path = database.files.vault
+        self._path = database.backend.vault
 
     def all(self) -> dict[str, Colleague]:
         """Give everybody, by id."""

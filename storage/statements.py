@@ -1,8 +1,11 @@
 """The statements of the decision path, made once from the tables and run on the driver's own connection."""
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, select, update
+import json
+
+from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, select, text, update
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 
+from storage.connection import Words
 from storage.rows import UNVOUCHED
 from storage.tables import TABLES, compiled
 
@@ -46,6 +49,19 @@ ROOT_HEAD = compiled(
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
+# What is current about one command, in one statement: the versions of site, episode and person, and what its key
+# stands for. Whoever remembers these versions need read nothing more.
+LOOK = compiled(
+    select(
+        select(SITE.c.version).where(SITE.c.id == ONE).scalar_subquery(),
+        select(EPISODE.c.version).where(EPISODE.c.id == bindparam("id")).scalar_subquery(),
+        select(PERSON.c.version)
+        .join(EPISODE, EPISODE.c.person_ref == PERSON.c.ref)
+        .where(EPISODE.c.id == bindparam("id"))
+        .scalar_subquery(),
+        select(KEY.c.entry).where(KEY.c.actor == bindparam("actor"), KEY.c.key == bindparam("key")).scalar_subquery(),
+    )
+)
 HEAD_NOW = compiled(select(HEAD.c.n, HEAD.c.rooted, HEAD.c.frontier).where(HEAD.c.id == ONE))
 KEY_OF = compiled(
     select(ENTRY.c.idx, KEY.c.request_hash)
@@ -53,18 +69,14 @@ KEY_OF = compiled(
     .where(KEY.c.actor == bindparam("actor"), KEY.c.key == bindparam("key"))
 )
 IDX_OF = compiled(select(ENTRY.c.idx).where(ENTRY.c.id == bindparam("id")))
-EPISODE_WITH_LEAF = compiled(
-    select(*EPISODE.columns, ENTRY.c.leaf)
-    .join(ENTRY, ENTRY.c.idx == EPISODE.c.last_idx)
-    .where(EPISODE.c.id == bindparam("id"))
-)
+ENTRY_OF = compiled(select(ENTRY.c.idx, ENTRY.c.entry).where(ENTRY.c.id == bindparam("id")))
 EPISODE_AT = compiled(select(EPISODE.c.version, EPISODE.c.person_ref).where(EPISODE.c.id == bindparam("id")))
-PERSON_VERSION = compiled(select(PERSON.c.version).where(PERSON.c.ref == bindparam("ref")))
 PERSON_ROW = compiled(
     select(PERSON.c.version, PERSON.c.sealed, PERSON.c.commitment).where(PERSON.c.ref == bindparam("ref"))
 )
 SITE_NOW = compiled(select(SITE.c.version, SITE.c.body).where(SITE.c.id == ONE))
-SITE_CHAIN_END = compiled(select(ENTRY.c.epn, ENTRY.c.leaf).where(ENTRY.c.ep.is_(None)).order_by(ENTRY.c.epn.desc()))
+_SITE_CHAIN_END = compiled(select(ENTRY.c.epn, ENTRY.c.leaf).where(ENTRY.c.ep.is_(None)).order_by(ENTRY.c.epn.desc()))
+SITE_CHAIN_END = f"{_SITE_CHAIN_END} LIMIT 1"
 PACK = compiled(select(TABLES["pack"].c.bytes).where(TABLES["pack"].c.sha256 == bindparam("sha256")))
 PARAMETERS = compiled(
     select(TABLES["parameter_set"].c.bytes).where(TABLES["parameter_set"].c.sha256 == bindparam("sha256"))
@@ -78,6 +90,12 @@ EPISODE_ENTRIES = compiled(
 ENTRIES = compiled(
     _STORED.where(ENTRY.c.idx >= bindparam("first"), ENTRY.c.idx < bindparam("end")).order_by(ENTRY.c.idx)
 )
+ENTRIES_ABOUT = compiled(
+    select(*ENTRY.columns, SEALED.c.blob, SEALED.c.key_id, SEALED.c.person_ref)
+    .join(SEALED, SEALED.c.idx == ENTRY.c.idx)
+    .where(SEALED.c.person_ref == bindparam("person"), SEALED.c.idx < bindparam("end"))
+    .order_by(SEALED.c.idx)
+)
 ENTRY_COUNT = compiled(select(func.count()).select_from(ENTRY))
 _DUE_TIMERS = compiled(
     select(TIMER.c.episode_id, TIMER.c.id)
@@ -86,3 +104,34 @@ _DUE_TIMERS = compiled(
 )
 DUE_TIMERS = f"{_DUE_TIMERS} LIMIT :most"
 FORGET_KEYS = compiled(KEY.delete().where(KEY.c.created_at < bindparam("before")))
+
+
+# --- what the two kinds of database say differently --------------------------------------------------------------------
+
+_LEAF = select(ENTRY.c.leaf).where(ENTRY.c.idx == EPISODE.c.last_idx).scalar_subquery().label("leaf")
+_EPISODES, _PERSONS = select(EPISODE, _LEAF), select(PERSON.c.ref, PERSON.c.version)
+_IN_JSON, _IN_ARRAY = "{} IN (SELECT value FROM json_each(:ids))", "{} = ANY(:ids)"
+
+# One process writes at a time, so nothing else need be locked.
+SQLITE = Words(
+    begin="BEGIN IMMEDIATE",
+    begin_reading="BEGIN",
+    has_version="SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
+    many=json.dumps,
+    episodes=compiled(_EPISODES.where(text(_IN_JSON.format("episode.id")))),
+    persons=compiled(_PERSONS.where(text(_IN_JSON.format("person_state.ref")))),
+    site=SITE_NOW,
+    head=HEAD_NOW,
+)
+# Rows are locked in the order of their keys, so that no two processes wait for each other. An episode that was changed
+# while its lock was waited for comes with its new version but without its leaf: whoever decided on it is stale anyway.
+POSTGRESQL = Words(
+    begin="BEGIN ISOLATION LEVEL READ COMMITTED",
+    begin_reading="BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    has_version="SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+    many=list,
+    episodes=compiled(_EPISODES.where(text(_IN_ARRAY.format("episode.id"))).order_by(EPISODE.c.id)) + " FOR UPDATE",
+    persons=compiled(_PERSONS.where(text(_IN_ARRAY.format("person_state.ref"))).order_by(PERSON.c.ref)) + " FOR UPDATE",
+    site=f"{SITE_NOW} FOR UPDATE",
+    head=f"{HEAD_NOW} FOR UPDATE",
+)

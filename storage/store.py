@@ -6,7 +6,7 @@ entries alone. What is remembered is never written; the database alone decides w
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
@@ -15,16 +15,19 @@ from typing import Generic, TypeVar
 from engine.audit import instant
 from engine.codec import from_json
 from engine.decision import Decision
-from engine.errors import Conflict, NotFound, StepcareError
+from engine.errors import Conflict, NotFound, StepcareError, Unavailable
 from engine.fold import fold
-from engine.model import Episode, Json, Person, Site
-from engine.service import Applied, Change
+from engine.model import Command, Episode, Json, Person, Site
+from engine.service import Applied, Change, Seen
 from storage import statements as sql
-from storage.commit import Commit, Ready, Texts, person_place
-from storage.database import Busy, Connection, Database, DriverError
-from storage.ledger import Kept, StoredEntry, commitments_in, events_in, is_registered, kept_of, reads_in
+from storage.commit import Commit, touched
+from storage.connection import Connection
+from storage.database import Database
+from storage.ledger import Kept, StoredEntry, commitments_in, events_in, kept_of, reads_in
+from storage.prepare import Prepared, Preparer, person_place
 from storage.seal import Place, Random, open_sealed
 from storage.vault import Details
+from storage.writer import Writer
 
 MOST_REMEMBERED = 4096
 BATCH = 500
@@ -36,18 +39,42 @@ class Store:
 
     def __init__(self, database: Database, random: Random) -> None:
         """Keep episodes in `database`; `random` salts what is sealed."""
-        self.database, self._random = database, random
-        self._texts = Texts()
+        self.database = database
+        self.writer = Writer(self._keep)
+        self._prepare = Preparer(database, random)
+        self._site: tuple[int, Site] | None = None
         self._episodes: _Remembered[Episode] = _Remembered()
         self._persons: _Remembered[Person] = _Remembered()
 
     # --- reading --------------------------------------------------------------------------------------------------
 
+    def look(self, command: Command) -> Seen:
+        """Give what a command is about as it is now: one statement where all of it is remembered."""
+        asked = {"id": command.episode, "actor": command.actor.id, "key": command.key}
+        site, version, person, key = self.database.look(sql.LOOK, asked)
+        known = self._site
+        return Seen(
+            site=known[1] if known is not None and known[0] == site else self.site(),
+            episode=None if version is None else self._as_of(str(command.episode), version, person or 0),
+            known=self.remembered(command.actor.id, str(command.key)) if key is not None else None,
+        )
+
+    def _as_of(self, episode: str, version: int, person: int) -> Episode:
+        known = self._episodes.get(episode)
+        if known is None or known.version != version or known.person.version != person:
+            return self.episode(episode)
+        self.database.vault.key(known.person.id)  # raises where the person was erased: then nothing is remembered
+        return known
+
     def site(self) -> Site:
         """Give the site as it is now."""
-        with self.database.reading() as connection:
-            found = connection.execute(sql.SITE_NOW).fetchone()
-        return from_json(Site, json.loads(found[1])) if found else Site(zone=self.database.zone)
+        found = self.database.look(sql.SITE_NOW, {})
+        if found is None:
+            return Site(zone=self.database.zone)
+        known = self._site
+        if known is None or known[0] != found[0]:
+            known = self._site = (found[0], from_json(Site, json.loads(found[1])))
+        return known[1]
 
     def episode(self, episode: str) -> Episode:
         """Give an episode as it is now; raises NotFound."""
@@ -59,10 +86,12 @@ class Store:
             known = self._episodes.get(episode) or Episode(id=episode, person=Person(id=person))
             if known.version > version:  # remembered from a later moment than this reader sees
                 known = Episode(id=episode, person=Person(id=person))
-            if known.version < version:
-                known = self._folded(connection, known)
-                self._episodes.put(episode, known)
-            return replace(known, person=self._person(connection, person))
+            known = self._folded(connection, known) if known.version < version else known
+            now = self._person(connection, person)
+            if known.person is not now:
+                known = replace(known, person=now)
+            self._episodes.put(episode, known)
+            return known
 
     def _folded(self, connection: Connection, episode: Episode) -> Episode:
         """Bring an episode up to date by the entries it has not seen."""
@@ -143,6 +172,11 @@ class Store:
         with self.database.reading() as connection:
             return list(stored_entries(connection, sql.EPISODE_ENTRIES, ep=episode, first=0))
 
+    def entries_about(self, person: str, end: int) -> list[StoredEntry]:
+        """Give the entries about a person (or the site) that come before `end`, in order."""
+        with self.database.reading() as connection:
+            return list(stored_entries(connection, sql.ENTRIES_ABOUT, person=person, end=end))
+
     def due_timers(self, now: datetime, limit: int) -> list[tuple[str, str]]:
         """Give (episode, timer) of armed timers whose instant has come, the earliest first."""
         with self.database.reading() as connection:
@@ -161,63 +195,81 @@ class Store:
     def apply(self, changes: Sequence[Change]) -> list[Applied]:
         """Keep decisions durably, all that can be kept; returns after COMMIT, one answer for each, in order.
 
-        They share a transaction where they touch different episodes and persons; one that cannot be kept does not
-        undo its neighbours. `error` is StaleEpisode, KeyReused or what the database refused.
+        They share a transaction, with each other and with what other threads hand over, where they touch different
+        episodes and persons; one that cannot be kept does not undo its neighbours. `error` is StaleEpisode, KeyReused
+        or what the database refused.
         """
         done: dict[int, Applied] = {}
-        waiting = list(enumerate(changes))
-        with self.database.lock:
-            while waiting:
-                group, waiting = _independent(waiting)
-                done.update(self._kept(group))
+        prepared: dict[int, Prepared] = {}
+        for position, change in enumerate(changes):
+            try:
+                prepared[position] = self._prepare(change)
+            except StepcareError as error:
+                done[position] = Applied(index=None, error=error)
+        kept = self.writer.submit(list(prepared.values())) if prepared else ()
+        done.update(zip(prepared, kept, strict=True))
         return [done[position] for position in range(len(changes))]
 
-    def _kept(self, group: Sequence[tuple[int, Change]]) -> dict[int, Applied]:
-        try:
-            return self._transaction(group)
-        except (StepcareError, DriverError) as error:
-            # Waiting once for another process is enough: nobody in the group would fare better alone.
-            if len(group) == 1 or _is_locked(error):
-                return {position: Applied(index=None, error=_said(error)) for position, _ in group}
-        # Somebody's row was refused by the database itself. Alone, each either stands or says why it does not.
-        return {position: applied for one in group for position, applied in self._kept([one]).items()}
+    def _keep(self, prepared: Sequence[Prepared]) -> list[Applied]:
+        """Keep what the writer's group holds, in as few transactions as it takes."""
+        done: dict[int, Applied] = {}
+        waiting = list(enumerate(prepared))
+        while waiting:
+            group, waiting = _independent(waiting)
+            done.update(self._kept(dict(group), retried=False))
+        return [done[position] for position in range(len(prepared))]
 
-    def _transaction(self, group: Sequence[tuple[int, Change]]) -> dict[int, Applied]:
+    def _kept(self, group: Mapping[int, Prepared], *, retried: bool) -> dict[int, Applied]:
         database = self.database
-        writer = database.writer
-        writer.execute("BEGIN IMMEDIATE")
         try:
-            commit = Commit(writer, database.vault, database.origin, self._random)
-            done, ready = _checked(commit, group)
-            if ready:
-                commit.write_around(list(ready.values()))
-                indexes = commit.append(list(ready.values()), self._texts)
-                writer.execute("COMMIT")
-                done.update(zip(ready, (Applied(index=index) for index in indexes), strict=True))
+            return self._transaction(group, retried=retried)
+        except StepcareError as error:
+            said = error
+            # Waiting once for another process, or for the disk, is enough: nobody would fare better alone. But where a
+            # server has hung up, it may be back.
+            if retried or (isinstance(said, Conflict | Unavailable) and not database.hung_up):
+                return {position: Applied(index=None, error=said) for position in group}
+        return self._one_by_one(group)
+
+    def _one_by_one(self, group: Mapping[int, Prepared]) -> dict[int, Applied]:
+        """Keep each alone: somebody's row was refused, and each either stands or says why it does not."""
+        done: dict[int, Applied] = {}
+        gone: Exception | None = None
+        for position, prepared in group.items():
+            if gone is None:
+                done.update(self._kept({position: prepared}, retried=True))
+                error = done[position].error
+                gone = error if isinstance(error, Unavailable) else None
             else:
-                writer.execute("ROLLBACK")
-        except BaseException:
-            database.undo()
-            raise
-        for one in ready.values():
-            self._remember(one)
+                done[position] = Applied(index=None, error=gone)
         return done
 
-    def _remember(self, one: Ready) -> None:
+    def _transaction(self, group: Mapping[int, Prepared], *, retried: bool) -> dict[int, Applied]:
+        database = self.database
+        with database.writing() as connection:
+            commit = Commit(connection, database.backend.words)
+            done, ready = commit.check(group, retried=retried)
+            if ready:
+                commit.write_around(list(ready.values()))
+                indexes = commit.append(list(ready.values()))
+                done.update(zip(ready, (Applied(index=index) for index in indexes), strict=True))
+        for one in ready.values():
+            self._remember(one.prepared)
+        return done
+
+    def _remember(self, one: Prepared) -> None:
         """Remember what was just committed, never earlier: a reader must not see what may still be undone."""
         after, person = one.change.after, one.change.person_after
         if isinstance(after, Episode) and one.steps:
-            self._episodes.put(after.id, after)
             if person is not None:
                 self._persons.put(person.id, person)
+                after = replace(after, person=person)
+            self._episodes.put(after.id, after)
 
     def forget_keys(self, before: datetime) -> None:
         """Forget idempotency keys that were used before this moment."""
-        with self.database.lock:
-            try:
-                self.database.writer.execute(sql.FORGET_KEYS, {"before": instant(before)})
-            except DriverError as error:
-                raise _said(error) from error
+        with self.database.writing() as connection:
+            connection.execute(sql.FORGET_KEYS, {"before": instant(before)})
 
 
 class _Remembered(Generic[T]):
@@ -237,7 +289,7 @@ class _Remembered(Generic[T]):
     def put(self, name: str, found: T) -> None:
         with self._lock:
             known = self._found.get(name)
-            if known is None or known.version < found.version:
+            if known is None or known.version <= found.version:
                 self._found[name] = found
             self._found.move_to_end(name)
             if len(self._found) > MOST_REMEMBERED:
@@ -253,58 +305,15 @@ def stored_entries(connection: Connection, statement: str, **values: object) -> 
 
 
 def _independent(
-    waiting: Sequence[tuple[int, Change]],
-) -> tuple[list[tuple[int, Change]], list[tuple[int, Change]]]:
-    """Split off the changes that touch nothing in common: no two of them can make each other stale."""
-    now: list[tuple[int, Change]] = []
-    later: list[tuple[int, Change]] = []
-    touched: set[object] = set()
-    for position, change in waiting:
-        own = _touches(change)
+    waiting: Sequence[tuple[int, Prepared]],
+) -> tuple[list[tuple[int, Prepared]], list[tuple[int, Prepared]]]:
+    """Split off those that touch nothing in common: no two of them can make each other stale."""
+    now: list[tuple[int, Prepared]] = []
+    later: list[tuple[int, Prepared]] = []
+    met: set[object] = set()
+    for position, one in waiting:
+        own = set(touched(one.change, one.chain))
         # Once something waits, what touches the same waits behind it: callers are served in their order.
-        (later if own & touched else now).append((position, change))
-        touched |= own
+        (later if own & met else now).append((position, one))
+        met |= own
     return now, later
-
-
-def _touches(change: Change) -> set[object]:
-    before, command = change.before, change.command
-    found: set[object] = {("command", command.id)}
-    if command.key is not None:
-        found.add(("key", command.actor.id, command.key))
-    if isinstance(before, Site):
-        return found | {"site"}
-    found |= {("episode", before.id), ("person", before.person.id)}
-    return found if is_registered(change) else found | {"site"}
-
-
-def _checked(commit: Commit, group: Sequence[tuple[int, Change]]) -> tuple[dict[int, Applied], dict[int, Ready]]:
-    done: dict[int, Applied] = {}
-    ready: dict[int, Ready] = {}
-    for position, change in group:
-        try:
-            found = commit.check(change)
-        except StepcareError as error:
-            done[position] = Applied(index=None, error=error)
-            continue
-        if isinstance(found, Applied):
-            done[position] = found
-        else:
-            ready[position] = found
-    return done, ready
-
-
-def _is_locked(error: Exception) -> bool:
-    return isinstance(error, Busy) and "locked" in str(error)
-
-
-def _said(error: Exception) -> Exception:
-    """Give a driver's error as ours, with what to do."""
-    if isinstance(error, StepcareError):
-        return error
-    if _is_locked(error):
-        said: StepcareError = Conflict("Another process has been writing for too long: nothing was kept, try again.")
-    else:
-        said = StepcareError(f"The database refused ({error}): nothing was kept. Run `stepcare audit verify`.")
-    said.__cause__ = error
-    return said

@@ -5,20 +5,39 @@ The entries are the truth. Every other table is a copy for lists and jobs, made 
 days are ISO dates, decimals are text. Tables are STRICT: a float or a number in a text column is an error here.
 
 Rows keyed by text are WITHOUT ROWID: a hidden rowid would be a second key that INSERT OR REPLACE could collide with.
+
+PostgreSQL has the same tables in its own words: whole numbers of 64 bits, and text that sorts by its bytes, so that a
+list and its pages come in the same order on both.
 """
 
 from typing import Annotated, Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, MetaData, Text, UniqueConstraint, text
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 from sqlmodel import Field, SQLModel
 
-Words = Annotated[str, Field(sa_type=Text)]
-MaybeWords = Annotated[str | None, Field(default=None, sa_type=Text)]
-KeyWords = Annotated[str, Field(primary_key=True, sa_type=Text)]
-KeyNumber = Annotated[int, Field(primary_key=True)]
-FromZero = Annotated[int, Field(sa_column_kwargs={"server_default": text("0")})]
+TEXT: Any = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
+NUMBER: Any = Integer().with_variant(BigInteger(), "postgresql")
+
+Words = Annotated[str, Field(sa_type=TEXT)]
+MaybeWords = Annotated[str | None, Field(default=None, sa_type=TEXT)]
+KeyWords = Annotated[str, Field(primary_key=True, sa_type=TEXT)]
+Number = Annotated[int, Field(sa_type=NUMBER)]
+# Whoever adds a row says its number: no sequence gives one.
+KeyNumber = Annotated[int, Field(primary_key=True, sa_type=NUMBER, sa_column_kwargs={"autoincrement": False})]
+FromZero = Annotated[int, Field(sa_type=NUMBER, sa_column_kwargs={"server_default": text("0")})]
 Blob = Annotated[bytes, Field(sa_type=LargeBinary)]
 
 KEYED = {"sqlite_strict": True, "sqlite_with_rowid": False}
@@ -28,6 +47,10 @@ NUMBERED = {"sqlite_strict": True}
 def _refers(column: str, target: str) -> ForeignKeyConstraint:
     # Deferred, because a commit writes in id order and head last: the parent may come later in the same commit.
     return ForeignKeyConstraint([column], [target], deferrable=True, initially="DEFERRED")
+
+
+def _where(condition: str) -> dict[str, Any]:
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Room(SQLModel):
@@ -51,15 +74,15 @@ class EpisodeColumns(Room):
     owner: MaybeWords
     region: Words
     state: Words
-    version: int
-    plan_version: int
-    last_idx: int
+    version: Number
+    plan_version: Number
+    last_idx: Number
     response: MaybeWords
     chronicity: MaybeWords
     baseline: MaybeWords
     last: MaybeWords
     change: MaybeWords
-    flags_open: int
+    flags_open: Number
     urgency: Words
     next_due_at: MaybeWords
     opened_at: Words
@@ -95,7 +118,7 @@ class PersonState(Room, table=True):
     __tablename__ = "person_state"
     __table_args__ = KEYED
     ref: KeyWords
-    version: int
+    version: Number
     sealed: Blob
     commitment: Words
     key_id: Words
@@ -105,8 +128,8 @@ class SiteColumns(Room):
     """The site's pathways and parameters in the clear: they are nobody's secrets."""
 
     id: KeyNumber
-    version: int
-    last_idx: int
+    version: Number
+    last_idx: Number
     body: Words
 
 
@@ -153,8 +176,8 @@ class AuditHead(Room, table=True):
     __tablename__ = "audit_head"
     __table_args__ = NUMBERED
     id: KeyNumber
-    n: int
-    rooted: int
+    n: Number
+    rooted: Number
     frontier: Blob
     origin: Words
 
@@ -163,11 +186,16 @@ class AuditEntry(Room, table=True):
     """The log. `ep` is the episode, None for the site's own chain; `epn` numbers each chain from 0."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (UniqueConstraint("id"), UniqueConstraint("ep", "epn"), NUMBERED)
+    __table_args__ = (
+        UniqueConstraint("id"),
+        UniqueConstraint("ep", "epn"),
+        CheckConstraint(r"leaf = sha256('\x00'::bytea || entry)", "audit_entry_leaf").ddl_if(dialect="postgresql"),
+        NUMBERED,
+    )
     idx: KeyNumber
     id: Words
     ep: MaybeWords
-    epn: int
+    epn: Number
     leaf: Blob
     entry: Blob
 
@@ -189,7 +217,7 @@ class DueItemRow(Room, table=True):
     __tablename__ = "due_item"
     __table_args__ = (
         _refers("episode_id", "episode.id"),
-        Index("due_item_open", "due_at", "episode_id", "id", sqlite_where=text("status = 'open'")),
+        Index("due_item_open", "due_at", "episode_id", "id", **_where("status = 'open'")),
         KEYED,
     )
     episode_id: KeyWords
@@ -206,8 +234,8 @@ class DueItemRow(Room, table=True):
     owner_role: Words
     status: Words
     owner: MaybeWords
-    rung: int
-    fired: int
+    rung: Number
+    fired: Number
     snoozed_until: MaybeWords
     closed_by: MaybeWords
 
@@ -218,7 +246,7 @@ class TimerRow(Room, table=True):
     __tablename__ = "timer"
     __table_args__ = (
         _refers("episode_id", "episode.id"),
-        Index("timer_armed", "at", "episode_id", "id", sqlite_where=text("state = 'armed'")),
+        Index("timer_armed", "at", "episode_id", "id", **_where("state = 'armed'")),
         KEYED,
     )
     episode_id: KeyWords
@@ -229,7 +257,7 @@ class TimerRow(Room, table=True):
     at: Words
     local: Words
     zone: Words
-    armed_on: int
+    armed_on: Number
     expires_at: MaybeWords
     state: Words
     lease_owner: MaybeWords
@@ -245,7 +273,7 @@ class MessageRow(Room, table=True):
     __tablename__ = "message"
     __table_args__ = (
         _refers("episode_id", "episode.id"),
-        Index("message_queued", "not_before", "episode_id", "id", sqlite_where=text("status = 'queued'")),
+        Index("message_queued", "not_before", "episode_id", "id", **_where("status = 'queued'")),
         KEYED,
     )
     episode_id: KeyWords
@@ -301,6 +329,21 @@ class WorkerRow(Room, table=True):
     id: KeyWords
     heartbeat_at: Words
     version: Words
+
+
+class TokenRow(Room, table=True):
+    """What a program shows to be let in: who it acts as, until when. Of the secret only its hash is kept."""
+
+    __tablename__ = "token"
+    __table_args__ = KEYED
+    id: KeyWords
+    secret_hash: Words
+    actor: Words
+    role: Words
+    scopes: Words
+    created_at: Words
+    expires_at: Words
+    revoked_at: MaybeWords
 
 
 class Meta(Room, table=True):

@@ -9,7 +9,7 @@ the main database: a crash between the two leaves a key that nobody uses, and no
 
 import base64
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -142,44 +142,6 @@ def _secret_from(text: str, where: str) -> bytes:
     return secret
 
 
-# --- references ---------------------------------------------------------------------------------------------------
-
-ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
-READ_AS = str.maketrans("ILO", "110")
-REF_LETTERS = 10
-
-
-def new_ref(prefix: str, random: Random) -> str:
-    """Make a short random reference such as e-7K3QX9MV2AC: 50 random bits and a check character."""
-    letters = [byte & 31 for byte in random(REF_LETTERS)]
-    return f"{prefix}-{''.join(ALPHABET[one] for one in (*letters, _double(_checksum(letters))))}"
-
-
-def check_ref(ref: str) -> str:
-    """Give a reference as it was made, however it was typed; InvalidInput when a character is wrong or swapped."""
-    prefix, _, typed = ref.strip().partition("-")
-    tidy = typed.upper().translate(READ_AS)
-    known = len(tidy) == REF_LETTERS + 1 and all(one in ALPHABET for one in tidy)
-    if not prefix.isalpha() or not known or _checksum([ALPHABET.index(one) for one in tidy]):
-        raise InvalidInput(f"{ref[:40]!r} is not a reference: a character is missing, wrong or swapped. Type it again.")
-    return f"{prefix.lower()}-{tidy}"
-
-
-def _checksum(letters: Iterable[int]) -> int:
-    """Give the polynomial of the letters over GF(32) at its generator; with the check character it is 0.
-
-    Unlike a plain sum it changes when two characters change places, wherever they stand.
-    """
-    total = 0
-    for letter in letters:
-        total = _double(total) ^ letter
-    return total
-
-
-def _double(value: int) -> int:
-    return value << 1 ^ (0b100101 if value & 16 else 0)  # modulo x^5 + x^2 + 1
-
-
 # --- the vault ----------------------------------------------------------------------------------------------------
 
 
@@ -285,20 +247,30 @@ class Vault:
         Doing it again with the same details changes nothing, so a command may be repeated after a crash. Conflict when
         the reference is another person's, or that of one who was erased.
         """
-        row = _row_of(details)
+        (error,) = self.add_people([(ref, details)], now)
+        if error is not None:
+            raise error
+
+    def add_people(self, people: Sequence[tuple[str, Details]], now: datetime) -> list[Conflict | None]:
+        """Keep several persons in one commit; gives for each, in order, why they alone were not kept, or None.
+
+        Raises InvalidInput for details that cannot be kept; then nobody is.
+        """
+        found = [(ref, _row_of(details)) for ref, details in people]
         with self._transaction():
-            if self._destroyed(ref) is not None:
-                raise Conflict(f"{ref} was erased and cannot come back: register the person under a new reference.")
-            found = self._one("SELECT name, born, contacts, language FROM person WHERE ref = ?", ref)
-            if found is not None:
-                if found != row:
-                    raise Conflict(f"{ref} is already kept with other details: use a new reference for a new person.")
-                return
-            key_id = self._random(8).hex()
-            wrapped = self._key.wrap(self._random(KEY), self._bound_to(ref, key_id))
-            self._connection.execute(
-                "INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (ref, wrapped, key_id, *row, instant(now))
-            )
+            return [self._added(ref, row, instant(now)) for ref, row in found]
+
+    def _added(self, ref: str, row: tuple[str, str | None, str, str], at: str) -> Conflict | None:
+        if self._destroyed(ref) is not None:
+            return Conflict(f"{ref} was erased and cannot come back: register the person under a new reference.")
+        found = self._one("SELECT name, born, contacts, language FROM person WHERE ref = ?", ref)
+        if found is not None:
+            said = f"{ref} is already kept with other details: use a new reference for a new person."
+            return None if found == row else Conflict(said)
+        key_id = self._random(8).hex()
+        wrapped = self._key.wrap(self._random(KEY), self._bound_to(ref, key_id))
+        self._connection.execute("INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (ref, wrapped, key_id, *row, at))
+        return None
 
     def key(self, ref: str) -> DataKey:
         """Give a person's data key.

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from engine.errors import StepcareError
 from engine.model import Site
 from storage import statements as sql
 from storage.compare import compare_rows
-from storage.database import Connection, Database, DriverError
+from storage.connection import Connection
+from storage.database import Database
 from storage.ledger import StoredEntry
 from storage.store import stored_entries
 from storage.walk import Fault, Opener, Walk
@@ -65,8 +67,10 @@ def verify_log(database: Database, opener: Opener | None, progress: Progress | N
         with database.reading() as connection:
             _read(connection, database, walk, progress)
             compare_rows(connection, database, walk)
-    except DriverError as error:
-        walk.fault(None, "file", f"The database file cannot be read to its end ({error}): restore a backup.")
+    except StepcareError as error:
+        if not isinstance(error.__cause__, database.backend.errors):
+            raise
+        walk.fault(None, "file", f"The database cannot be read to its end ({error.__cause__}): restore a backup.")
     return _report(walk, opener)
 
 

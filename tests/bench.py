@@ -25,7 +25,8 @@ from engine.prove import prove_pathway
 from stepcare.app import App, VirtualClock, temporary_app
 from stepcare.log import configure_log
 from stepcare.publishing import publish
-from storage.database import Connection, Files, connect
+from storage.connection import Connection
+from storage.sqlite import Files, connect
 from storage.vault import Details
 from tests.worlds import ANN, PACK, World, shipped
 from tests.worlds_pathway import episode_in

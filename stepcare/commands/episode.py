@@ -42,6 +42,17 @@ def open_(
     open_episode(options_of(context), newcomer, tuple(answers or ()), json, steer)
 
 
+@app.command("import")
+def import_(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE|-", help="One JSON object a line; see docs/import.md.")],
+) -> None:
+    """Register an episode for each line of a file; a file may be given again, each line is done once."""
+    from stepcare.desk.importing import import_episodes
+
+    import_episodes(options_of(context), file)
+
+
 @app.command("list")
 def list_(
     context: typer.Context,

@@ -7,17 +7,15 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from engine.audit import instant
 from engine.errors import Unverifiable
 from engine.model import Episode, Json
-from stepcare.answers import asked, decision_json
-from stepcare.desk.doing import citations_of
-from stepcare.desk.opened import Desk, opened, reader_of, require_seen
+from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing, progress
 from stepcare.replay import Redone, Replay
+from stepcare.shown import citations_of, entry_json, kept_line_json
+from stepcare.sight import require_seen
 from stepcare.tell import decision_lines
-from storage.ledger import Kept
 from storage.verify import Report, Verdict, verify_log
 from storage.walk import Fault, opener_of
 
@@ -147,7 +145,7 @@ def replayed(desk: Desk) -> Tally:
     """Decide every entry again, showing how far it has come on a terminal."""
     tally = Tally()
     with progress("Deciding again") as step:
-        for redone in Replay(app=desk.app).every():
+        for redone in Replay(store=desk.app.store).every():
             tally.count(redone)
             step()
     return tally
@@ -215,7 +213,7 @@ def show(options: Options, index: int | None, last: int) -> None:
         if index is None:
             _list_latest(desk, last)
             return
-        redone = Replay(app=desk.app).one(index)
+        redone = Replay(store=desk.app.store).one(index)
         if redone.lost is not None:
             raise redone.lost
         episode = redone.before if isinstance(redone.before, Episode) else None
@@ -228,54 +226,12 @@ def show(options: Options, index: int | None, last: int) -> None:
 
 def _list_latest(desk: Desk, last: int) -> None:
     entries = list(desk.app.store.entries(max(0, _length(desk) - last)))
-    found = [_short_json(desk.app.store.kept(entry.idx)) for entry in entries]
+    found = [kept_line_json(desk.app.store.kept(entry.idx)) for entry in entries]
     emit_rows(desk.options.output, found, ENTRIES, NO_LOG)
 
 
 def _length(desk: Desk) -> int:
     return sum(1 for _ in desk.app.store.entries())
-
-
-def _short_json(kept: Kept) -> Row:
-    envelope = kept.envelope
-    return {
-        "entry": envelope.index,
-        "at": instant(envelope.recorded_at),
-        "by": envelope.actor.id,
-        "role": envelope.actor.role,
-        "type": envelope.type,
-        "trigger": envelope.trigger,
-        "episode": envelope.episode,
-        "outcome": envelope.outcome,
-        "failed": list(kept.decision.failed),
-    }
-
-
-def entry_json(redone: Redone) -> Row:
-    """Give an entry: its envelope, and the decision with every clause, as deciding it again explains it."""
-    assert redone.kept is not None  # noqa: S101 - nothing was lost
-    assert redone.decision is not None  # noqa: S101
-    assert redone.before is not None  # noqa: S101
-    envelope, command = redone.kept.envelope, redone.decision.command
-    return {
-        **_short_json(redone.kept),
-        "command": command.kind.value,
-        "asked": asked(command),
-        "id": envelope.id,
-        "via": command.via or None,
-        "of": command.of,
-        "values": dict(command.values),
-        "previous": envelope.previous,
-        "pathway": envelope.pathway,
-        "parameters": envelope.parameters,
-        "engine": envelope.engine,
-        "versions": {"before": envelope.version_before, "after": envelope.version_after},
-        "commitments": dict[str, Json](envelope.commitments),
-        **decision_json(redone.decision, redone.before),
-        "as_kept": not redone.differences,
-        "differences": list[Json](redone.differences),
-        "repeated": False,
-    }
 
 
 def _entry_lines(row: Row, redone: Redone, citations: dict[str, str]) -> Iterator[Text | str]:

@@ -18,9 +18,10 @@ from stepcare.answers import answer_json, option_json
 from stepcare.desk.opened import Desk, actor_of, opened, os_user
 from stepcare.options import Options
 from stepcare.render import emit_thing, note
+from stepcare.shown import citations_of
 from stepcare.tell import decision_lines, option_lines
 from stepcare.typed import MOST_BYTES, checked, moment_from, override_from, values_from_json, values_from_pairs
-from storage.vault import check_ref
+from storage.refs import check_ref
 
 EXITS = {Outcome.ACCEPTED: 0, Outcome.REFUSED: 4, Outcome.NEEDS_SIGN_OFF: 4, Outcome.INVALID: 2}
 ELSEWHERE = {
@@ -96,11 +97,6 @@ def _ways(answer: Answer, compiled: Compiled) -> Iterator[Text]:
         if rule.id in soft:
             reasons = rule.reasons or tuple(compiled.pathway.override_reasons)
             yield Text(f"  {rule.id} can be passed: --override {rule.id}=REASON, one of {', '.join(reasons)}")
-
-
-def citations_of(pathway: Pathway) -> dict[str, str]:
-    """Give every source's citation."""
-    return {name: source.citation for name, source in pathway.sources.items()}
 
 
 def find_episode(desk: Desk, typed: str) -> Episode:

@@ -1,6 +1,6 @@
 """The worklist, and what one episode's ladders will do if nobody acts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -17,9 +17,11 @@ from engine.time import local_day, zone
 from engine.view import Pending, View
 from stepcare.answers import due_item_json, message_json
 from stepcare.desk.episodes import read_one
-from stepcare.desk.opened import Desk, opened, reader_of, teams_of
+from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing
+from stepcare.shown import due_line_json
+from stepcare.sight import teams_of
 from storage.queries import MOST, RANKS, DueFilter, DueLine, due_list
 
 Row = dict[str, Json]
@@ -72,7 +74,7 @@ def list_due(options: Options, listed: Listed) -> None:
         )
         lines = list(_paged(desk, now, wanted, listed.limit))
         names = desk.app.vault.names([line.person for line in lines]) if listed.names else None
-        found = [_line_json(line, now, names) for line in lines]
+        found = [due_line_json(line, now, names) for line in lines]
         if role in (None, Role.PATHWAY_OWNER) and not (listed.team or listed.owner or listed.kinds):
             today = local_day(now, desk.app.store.site().zone)
             found += [row for pathway in pathways for row in expired_sources(pathway, today)]
@@ -103,22 +105,6 @@ def _paged(desk: Desk, now: datetime, wanted: DueFilter, limit: int) -> Iterator
         if len(page) < size:
             return
         left, after = left - size, page[-1].cursor
-
-
-def _line_json(line: DueLine, now: datetime, names: Mapping[str, str] | None) -> Row:
-    late = (now - line.item.due_at).days + 1 if line.item.due_at and line.item.due_at <= now else 0
-    found: Row = {
-        **due_item_json(line.item),
-        "rank": line.rank,
-        "late_days": late,
-        "episode": line.episode,
-        "person": line.person,
-        "region": line.region,
-        "state": line.state,
-        "team": line.team,
-        "owner": line.item.owner or line.episode_owner,
-    }
-    return found if names is None else {**found, "name": names.get(line.person)}
 
 
 def expired_sources(pathway: Pathway, today: date) -> Iterator[Row]:

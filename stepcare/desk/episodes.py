@@ -6,19 +6,14 @@ from typing import Any
 
 from rich.text import Text
 
-from engine.audit import instant
 from engine.compiled import Compiled
-from engine.model import Actor, Episode, Json, Kind, Record
-from engine.picture import picture
-from engine.time import local_day
-from engine.view import Pending, View
-from stepcare.answers import asked, due_item_json, flag_json, message_json, request_json, timer_json
+from engine.model import Actor, Episode, Json
 from stepcare.desk.doing import find_episode
-from stepcare.desk.opened import Desk, opened, reader_of, require_seen, teams_of
+from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing
-from stepcare.tell import joined
-from storage.ledger import Kept
+from stepcare.shown import episode_json, episode_line_json, timeline_json
+from stepcare.sight import require_seen, teams_of
 from storage.queries import MOST, EpisodeFilter, EpisodeLine, episodes
 
 Row = dict[str, Json]
@@ -71,7 +66,7 @@ def list_episodes(options: Options, listed: Listed) -> None:
         )
         lines = list(_paged(desk, wanted, listed.limit))
         names = desk.app.vault.names([line.person for line in lines]) if listed.names else {}
-        found = [_line_json(line, names if listed.names else None) for line in lines]
+        found = [episode_line_json(line, names if listed.names else None) for line in lines]
         columns = (COLUMNS[0], Column(key="name", title="NAME"), *COLUMNS[1:]) if listed.names else COLUMNS
         nothing = NO_EPISODES
         if not found and listed.narrow and next(_paged(desk, EpisodeFilter(), 1), None) is not None:
@@ -90,30 +85,6 @@ def _paged(desk: Desk, wanted: EpisodeFilter, limit: int) -> Iterator[EpisodeLin
         left, after = left - size, page[-1].cursor
 
 
-def _line_json(line: EpisodeLine, names: dict[str, str] | None) -> Row:
-    found: Row = {
-        "id": line.id,
-        "person": line.person,
-        "state": line.state,
-        "region": line.region,
-        "team": line.team,
-        "owner": line.owner,
-        "version": line.version,
-        "response": line.response,
-        "chronicity": line.chronicity,
-        "baseline": line.baseline,
-        "last": line.last,
-        "change": line.change,
-        "flags_open": line.flags_open,
-        "urgency": line.urgency,
-        "next_due_at": instant(line.next_due_at) if line.next_due_at else None,
-        "opened_at": instant(line.opened_at),
-        "closed_at": instant(line.closed_at) if line.closed_at else None,
-        "pathway": line.pathway,
-    }
-    return found if names is None else {**found, "name": names.get(line.person)}
-
-
 # --- one episode --------------------------------------------------------------------------------------------------
 
 
@@ -129,55 +100,8 @@ def show_episode(options: Options, typed: str) -> None:
     """Show where an episode stands."""
     with opened(options) as desk:
         episode, compiled, _ = read_one(desk, typed)
-        row = episode_json(desk, episode, compiled)
+        row = episode_json(episode, compiled, desk.app.clock())
         emit_thing(options.output, row, lambda: _picture_lines(row, episode, compiled))
-
-
-def episode_json(desk: Desk, episode: Episode, compiled: Compiled) -> Row:
-    """Give everything an episode is now."""
-    now = desk.app.clock()
-    view = View(compiled, episode, Pending(), now, local_day(now, episode.zone))
-    stay = episode.stays[-1] if episode.stays else None
-    return {
-        "episode": episode.id,
-        "person": episode.person.id,
-        "at": instant(now),
-        "pathway": {"id": compiled.pathway.id, "version": compiled.pathway.version, "sha256": episode.pathway},
-        "parameters": compiled.parameters_hash,
-        "version": episode.version,
-        "state": episode.state,
-        "title": compiled.pathway.states[episode.state].title,
-        "since": instant(stay.since) if stay else None,
-        "return_to": [state for state, _ in episode.return_to],
-        "team": episode.team,
-        "owner": episode.owner,
-        "zone": episode.zone,
-        "language": episode.language,
-        "derived": picture(view),
-        "flags": [flag_json(flag) for flag in episode.flags],
-        "treatments": [
-            {"id": one.id, "kind": one.kind, "status": one.status, "since": instant(one.since)}
-            for one in episode.treatments
-        ],
-        "due_items": [due_item_json(item) for item in episode.due_items if item.status in ("open", "on_hold")],
-        "timers": [timer_json(timer) for timer in episode.timers if timer.state == "armed"],
-        "messages": [message_json(one) for one in episode.messages if one.status == "queued"],
-        "requests": [request_json(one) for one in episode.requests if one.status == "open"],
-        "deviations": [{"id": one.rule, "record": one.record, "reason": one.reason} for one in episode.deviations],
-        "records": [_record_json(record) for record in episode.records],
-    }
-
-
-def _record_json(record: Record) -> Row:
-    return {
-        "id": record.id,
-        "form": record.form,
-        "values": dict(record.values),
-        "occurred_at": instant(record.occurred_at),
-        "recorded_at": instant(record.recorded_at),
-        "by": record.by,
-        "superseded_by": record.superseded_by,
-    }
 
 
 def _picture_lines(row: Row, episode: Episode, compiled: Compiled) -> Iterator[Text | str]:
@@ -232,37 +156,5 @@ def show_timeline(options: Options, typed: str) -> None:
     with opened(options) as desk:
         episode, compiled, _ = read_one(desk, typed)
         store = desk.app.store
-        found = [_entry_json(store.kept(entry.idx), compiled) for entry in store.entries_of(episode.id)]
+        found = [timeline_json(store.kept(entry.idx), compiled) for entry in store.entries_of(episode.id)]
         emit_rows(options.output, found, TIMELINE, "Nothing has happened yet.")
-
-
-def _entry_json(kept: Kept, compiled: Compiled) -> Row:
-    decision, envelope = kept.decision, kept.envelope
-    command = decision.command
-    passed = [f"{rule.id} passed: {rule.override.reason}" for rule in decision.rules if rule.override]
-    passed += [f"{rule.id} signed off" for rule in decision.rules if rule.signed_off]
-    form = command.values.get("form")
-    title = compiled.pathway.forms[str(form)].title if form in compiled.pathway.forms else form
-    what = decision.taken or (str(title).lower() if title else None) or asked(command) or command.of
-    said = f"{command.kind.value} {what}" if what and what != command.kind.value else command.kind.value
-    if command.kind is Kind.FIRE:
-        said = f"timer of {str(command.of).partition(':')[0]} {decision.taken}"
-    return {
-        "entry": envelope.index,
-        "recorded_at": instant(envelope.recorded_at),
-        "occurred_at": instant(envelope.occurred_at or envelope.recorded_at),
-        "by": envelope.actor.id,
-        "role": envelope.actor.role,
-        "command": command.kind.value,
-        "what": said,
-        "transition": decision.transition,
-        "form": form,
-        "record": command.id,
-        "outcome": decision.outcome.value,
-        "state_before": decision.state_before or None,
-        "state": decision.state,
-        "failed": list(decision.failed),
-        "overrides": [rule.id for rule in decision.rules if rule.override],
-        "signed_off": [rule.id for rule in decision.rules if rule.signed_off],
-        "rules": joined([*decision.failed, *passed]),
-    }

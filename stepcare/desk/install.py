@@ -24,10 +24,10 @@ def run_migrate(options: Options, zone: str | None) -> None:
     if options.dry_run:
         note(f"Dry run: {settings.database} would be made, or brought up to date.")
         return
-    version = migrate_app(settings.database, zone or settings.zone)
-    with open_app(settings.database) as app:
+    version = migrate_app(settings.database, zone or settings.zone, vault=settings.vault_directory)
+    with open_app(settings.database, vault=settings.vault_directory) as app:
         row: dict[str, Json] = {
-            "database": str(app.database.files.directory),
+            "database": app.database.backend.place,
             "schema": version,
             "origin": app.database.origin,
             "zone": app.database.zone,

@@ -15,7 +15,6 @@ from stepcare.options import Options
 from stepcare.settings import Settings, read_settings
 from storage.staff import Colleague, Staff
 
-ALL_TEAMS = (Role.AUDITOR, Role.SERVICE)  # they see every episode; everybody else sees those of their care teams
 SAY_WHO = "Say who asks: --as ACTOR, or STEPCARE_ACTOR; `stepcare user add` adds one."
 
 
@@ -44,7 +43,7 @@ def settings_of(options: Options) -> Settings:
 def opened(options: Options) -> Generator[Desk, None, None]:
     """Open the database the options name; it is closed at the end."""
     settings = settings_of(options)
-    with open_app(settings.database) as app:
+    with open_app(settings.database, vault=settings.vault_directory) as app:
         yield Desk(app=app, options=options, settings=settings)
 
 
@@ -76,19 +75,6 @@ def reader_of(desk: Desk, what: str) -> Actor | None:
             return actor
     allowed = ", ".join(sorted(READS.get(what, ())))
     raise Refused(f"{said} may not read {what}: ask one of {allowed}.")
-
-
-def teams_of(actor: Actor | None, team: str | None) -> frozenset[str] | None:
-    """Give the care teams a list shows: the one asked for, of those the reader belongs to; None: all."""
-    if actor is None or actor.role in ALL_TEAMS:
-        return None if team is None else frozenset({team})
-    return actor.teams if team is None else actor.teams & {team}
-
-
-def require_seen(actor: Actor | None, episode: str, team: str) -> None:
-    """Refuse to show an episode of another care team."""
-    if actor is not None and actor.role not in ALL_TEAMS and team not in actor.teams:
-        raise Refused(f"{actor.id} is not in care team {team!r} of episode {episode}: ask its lead to add you.")
 
 
 def os_user() -> str:

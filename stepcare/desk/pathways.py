@@ -9,9 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from engine.access import MAY
 from engine.errors import BadPack, InvalidInput
-from engine.machine import sources_of, targets_of
 from engine.model import Command, Json, Kind
 from engine.pathway import Pathway
 from engine.service import Answer
@@ -22,6 +20,7 @@ from stepcare.options import Options
 from stepcare.problems import finding_json, finding_lines
 from stepcare.publishing import findings_of, proved_pack, publish
 from stepcare.render import Column, emit_text, emit_thing, json_text, note, table
+from stepcare.shown import pathway_json
 from stepcare.tell import decision_lines
 from stepcare.typed import checked, values_from_pairs
 from workflows.draw import Standing, ladder, mermaid
@@ -96,38 +95,8 @@ def _check_lines(row: Row, findings: list[str]) -> Iterator[Text | str]:
 def show_pack(options: Options, name: str) -> None:
     """Show a pack whole."""
     loaded = load_pack(find_pack(name))
-    row = pathway_json(loaded)
+    row = pathway_json(loaded.pathway, loaded.sha256)
     emit_thing(options.output, row, lambda: _tables(loaded.pathway))
-
-
-def pathway_json(loaded: Loaded) -> Row:
-    """Give a pack as programs read it: who may do what, and everything that may be said."""
-    pathway = loaded.pathway
-    dump: Row = pathway.model_dump(mode="json")
-    return {
-        **{key: dump[key] for key in ("id", "title", "version", "status", "label", "languages", "initial")},
-        "sha256": loaded.sha256,
-        "roles": {
-            role.value: {
-                "commands": [kind.value for kind in MAY if role in MAY[kind]],
-                "transitions": [key for key, one in pathway.transitions.items() if role in one.roles],
-            }
-            for role in dict.fromkeys(role for roles in MAY.values() for role in sorted(roles))
-        },
-        "transitions": {key: _transition_json(pathway, key, dump["transitions"]) for key in pathway.transitions},
-        **{
-            key: dump[key]
-            for key in (
-                *("states", "forms", "rules", "parameters", "treatments", "red_flags", "due", "instruments", "tables"),
-                *("definitions", "override_reasons", "sources", "conflicts", "tracks", "cards", "notes", "reports"),
-            )
-        },
-    }
-
-
-def _transition_json(pathway: Pathway, key: str, dump: Any) -> Row:
-    one = pathway.transitions[key]
-    return {**dump[key], "sources": list(sources_of(pathway, one)), "targets": list(targets_of(pathway, one))}
 
 
 def _tables(pathway: Pathway) -> Iterator[Table | Text | str]:

@@ -4,11 +4,17 @@ from alembic import context
 
 from storage.tables import Room
 
+connection = context.config.attributes["connection"]
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=Room.metadata,
     # Schema, version number, head and meta are one transaction: a crash leaves the old version whole.
     transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()
+    if connection.dialect.name == "postgresql":
+        from storage.roles import grant  # its driver is loaded only by those who use it
+
+        session = connection.connection.driver_connection
+        grant(session, session.info.dbname)

@@ -295,6 +295,6 @@ def log_faults(app: App) -> Iterator[str]:
     report = verify_log(app.database, opener_of(app.database))
     if report.verdict is not Verdict.VERIFIED:
         yield f"{report.verdict}: {[fault.reason for fault in report.faults]}"
-    for one in Replay(app=app).every():
+    for one in Replay(store=app.store).every():
         if one.lost or one.differences:
             yield f"entry {one.index}: {one.lost or one.differences}"

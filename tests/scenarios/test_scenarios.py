@@ -78,7 +78,7 @@ def log_faults(directory: Path) -> list[str]:
         report = verify_log(opened.database, opener_of(opened.database))
         faults = [fault.reason for fault in report.faults]
         faults += [] if report.verdict is Verdict.VERIFIED else [report.verdict.value]
-        for one in Replay(app=opened).every():
+        for one in Replay(store=opened.store).every():
             faults += [f"entry {one.index}: {one.lost or one.differences}"] if one.lost or one.differences else []
     return faults
 

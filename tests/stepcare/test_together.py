@@ -1,6 +1,7 @@
 """Several commands at once: each is decided by itself, those of different episodes share a commit."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -110,6 +111,19 @@ def test_a_key_counts_inside_one_sending_too(site: Site) -> None:
     assert isinstance(again, Answer)
     assert (again.repeated, again.entry) == (True, first.entry)
     assert isinstance(other, KeyReused)
+
+
+def test_a_repeated_answer_is_the_first_one(site: Site) -> None:
+    """Whoever asks again under the same key hears exactly what was told: every rule, clause, value and word."""
+    app, _ = site
+    values: dict[str, Json] = {"transition": "T8"}
+    asked = Command(id=app.make_id(), kind=Kind.MOVE, actor=ANN, episode="e0", values=values, key="k")
+
+    first = app.engine.handle(asked)
+    again = app.engine.handle(replace(asked, id=app.make_id()))
+
+    assert any(clause.inputs for rule in first.decision.rules for clause in rule.clauses)
+    assert (again.repeated, again.entry, again.decision) == (True, first.entry, first.decision)
 
 
 Apply = Callable[[Sequence[Change]], Sequence[Applied]]

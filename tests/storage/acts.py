@@ -39,6 +39,8 @@ from engine.model import (
     Timer,
 )
 from engine.service import Change, parameters_hash, request_hash
+from storage.database import Database
+from storage.sqlite import Files, Sqlite
 from storage.store import Store
 from storage.vault import Details
 
@@ -63,6 +65,7 @@ class Acts:
 
     store: Store
     made: "count[int]" = field(default_factory=count)
+    prefix: str = "c"
 
     def publish(self) -> None:
         """Publish the pack, so that episodes can run on it."""
@@ -99,7 +102,9 @@ class Acts:
 
     def command(self, kind: Kind, episode: str | None, values: dict[str, Json], key: str | None = None) -> Command:
         """Give a command with a fresh id."""
-        return Command(id=f"c{next(self.made)}", kind=kind, actor=ANN, episode=episode, values=values, key=key)
+        return Command(
+            id=f"{self.prefix}{next(self.made)}", kind=kind, actor=ANN, episode=episode, values=values, key=key
+        )
 
     def decision(
         self, command: Command, events: tuple[Event, ...], *, state: str, before: str, **more: object
@@ -155,6 +160,12 @@ class Acts:
             person_after=fold_person(before.person, before.id, events),
             request_hash=request_hash(decision.command),
         )
+
+    @staticmethod
+    def renamed(change: Change, command: str) -> Change:
+        """Give a change whose command has another id."""
+        renamed = replace(change.command, id=command)
+        return replace(change, command=renamed, decision=replace(change.decision, command=renamed))
 
     # --- acts of care -------------------------------------------------------------------------------------------------
 
@@ -310,3 +321,9 @@ def live(acts: Acts) -> None:
     acts.keep(acts.firing("e1"))
     acts.keep(acts.refused_registration("e9", "p9"))
     acts.keep(acts.visiting("e3", pain="4", key="k1"))
+
+
+def files_of(database: Database) -> Files:
+    """Give the files of a database that is a directory."""
+    assert isinstance(database.backend, Sqlite)
+    return database.backend.files

@@ -1,22 +1,25 @@
 """A commit that fails or dies at any statement, before or after it: all of it is there, or nothing."""
 
 import secrets
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from engine.errors import Conflict, StepcareError
+from engine.errors import Conflict, Unavailable
 from engine.service import Change
-from storage.database import Busy, Connection, Database, connect
+from storage.connection import Connection
+from storage.database import Database
+from storage.sqlite import Busy
 from storage.store import Store
 from storage.tables import TABLES
 from storage.verify import Verdict, verify_log
 from storage.walk import opener_of
 from tests.storage.acts import NOW, Acts
+from tests.storage.homes import Directory, Home
 
 Fault = Callable[[], BaseException]
 
@@ -80,18 +83,18 @@ def dump(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
     return {table: connection.execute(f'SELECT * FROM "{table}" ORDER BY 1, 2').fetchall() for table in TABLES}  # noqa: S608 - our own
 
 
-def opened(directory: Path) -> tuple[Database, Acts]:
-    """Open a directory with everything needed to act on it, ids not used before."""
-    database = Database.open(directory, random=secrets.token_bytes)
+def opened(home: Home) -> tuple[Database, Acts]:
+    """Open a database with everything needed to act on it, ids not used before."""
+    database = home.open()
     acts = Acts(store=Store(database, secrets.token_bytes))
     for _ in range(100):
         next(acts.made)
     return database, acts
 
 
-def statements_of_one_apply(directory: Path) -> int:
+def statements_of_one_apply(home: Home) -> int:
     """Count the statements of the apply that is going to fail."""
-    database, acts = opened(directory)
+    database, acts = opened(home)
     with closing(database):
         counting = Failing(database.writer, -1, Died, after=False)
         database.writer = counting
@@ -99,39 +102,47 @@ def statements_of_one_apply(directory: Path) -> int:
         return counting.count
 
 
-def disk_is_full() -> BaseException:
-    """Fail as SQLite does."""
-    return Busy("database or disk is full")
+def dies(_: Home) -> Fault:
+    """Die."""
+    return Died
+
+
+def disk_is_full(home: Home) -> Fault:
+    """Fail as the database does when its disk is full."""
+    if isinstance(home, Directory):
+        return lambda: Busy("database or disk is full")
+    return lambda: psycopg.errors.DiskFull("could not extend file: No space left on device")
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("fault", [Died, disk_is_full], ids=["death", "full"])
+@pytest.mark.parametrize("fault", [dies, disk_is_full], ids=["death", "full"])
 def test_a_commit_is_all_or_nothing_at_every_statement(
-    lived_in: Path, tmp_path: Path, fault: Fault, *, after: bool
+    lived: Home, tmp_path: Path, fault: Callable[[Home], Fault], *, after: bool
 ) -> None:
     """Whatever statement of a commit fails: nothing half-written, the log verifies, and the same wish goes through."""
-    total = statements_of_one_apply(shutil.copytree(lived_in, tmp_path / "count"))
-    assert total > 15
+    total = statements_of_one_apply(lived.copy(tmp_path / "count"))
+    assert total > 12
     for at in range(total):
-        directory = Path(shutil.copytree(lived_in, tmp_path / str(at)))
-        database, acts = opened(directory)
+        home = lived.copy(tmp_path / str(at))
+        database, acts = opened(home)
         with closing(database):
             wanted = changes(acts)
             with database.reading() as connection:
                 before = dump(connection)
-            failing = Failing(database.writer, at, fault, after=after)
+            failing = Failing(database.writer, at, fault(home), after=after)
             database.writer = failing
             try:
                 acts.store.apply(wanted)
             except Died:
                 failing.close()
                 database.writer = None
-        survives(directory, before, wanted, committed=failing.committed)
+        survives(home, before, wanted, committed=failing.committed)
+        home.drop()
 
 
-def survives(directory: Path, before: object, wanted: tuple[Change, Change], *, committed: bool) -> None:
+def survives(home: Home, before: object, wanted: tuple[Change, Change], *, committed: bool) -> None:
     """Open it again: all or nothing, verified, and the wishes can be kept."""
-    database, acts = opened(directory)
+    database, acts = opened(home)
     with closing(database):
         with database.reading() as connection:
             assert (dump(connection) == before) is not committed
@@ -143,32 +154,37 @@ def survives(directory: Path, before: object, wanted: tuple[Change, Change], *, 
         assert verify_log(database, opener_of(database)).verdict is Verdict.VERIFIED
 
 
-def test_a_failed_commit_is_reported_and_the_next_one_works(lived_in: Path, tmp_path: Path) -> None:
+def test_a_failed_commit_is_reported_and_the_next_one_works(lived: Home, tmp_path: Path) -> None:
     """The caller hears that nothing was kept and why; the store goes on."""
-    database, acts = opened(Path(shutil.copytree(lived_in, tmp_path / "data")))
+    database, acts = opened(lived.copy(tmp_path / "data"))
     with closing(database):
-        failing = Failing(database.writer, 6, disk_is_full, after=False)
+        failing = Failing(database.writer, 6, disk_is_full(lived), after=False)
         database.writer = failing
         change = acts.assigning("e1")
 
         (failed,) = acts.store.apply((change,))
         (kept,) = acts.store.apply((change,))
 
-        assert isinstance(failed.error, StepcareError)
-        assert "full" in str(failed.error)
+        assert isinstance(failed.error, Unavailable)
+        assert "try again" in str(failed.error)
         assert kept.error is None
 
 
-def test_a_database_that_stays_locked_is_a_conflict(lived_in: Path, tmp_path: Path) -> None:
+def test_a_database_that_stays_locked_is_a_conflict(lived: Home, tmp_path: Path) -> None:
     """Another process that does not let go is waited for once; then every caller hears it, and may try again."""
-    database, acts = opened(Path(shutil.copytree(lived_in, tmp_path / "data")))
-    with closing(database), closing(connect(database.files.database)) as other:
-        database.writer.execute("PRAGMA busy_timeout = 0")
-        other.execute("BEGIN IMMEDIATE")
+    database, acts = opened(lived.copy(tmp_path / "data"))
+    with closing(database), closing(database.backend.connect()) as other:
+        if isinstance(lived, Directory):
+            database.writer.execute("PRAGMA busy_timeout = 0")
+        else:
+            database.writer.execute("SET lock_timeout = '200ms'")
+        other.execute(database.backend.words.begin)
+        other.execute(database.backend.words.head)
 
         found = acts.store.apply(changes(acts))
-        with pytest.raises(Conflict):
-            acts.store.forget_keys(NOW)
+        if isinstance(lived, Directory):
+            with pytest.raises(Conflict):
+                acts.store.forget_keys(NOW)
 
         assert all(isinstance(one.error, Conflict) for one in found)
         other.execute("ROLLBACK")
@@ -183,11 +199,11 @@ class Stuck(Failing):
         return super()._run(work, sql)
 
 
-def test_a_writer_that_cannot_even_roll_back_is_replaced(lived_in: Path, tmp_path: Path) -> None:
+def test_a_writer_that_cannot_even_roll_back_is_replaced(lived: Home, tmp_path: Path) -> None:
     """A connection in an unknown state is thrown away, which undoes what it had begun."""
-    database, acts = opened(Path(shutil.copytree(lived_in, tmp_path / "data")))
+    database, acts = opened(lived.copy(tmp_path / "data"))
     with closing(database):
-        database.writer = Stuck(database.writer, 6, disk_is_full, after=False)
+        database.writer = Stuck(database.writer, 6, disk_is_full(lived), after=False)
         change = acts.assigning("e1")
 
         (failed,) = acts.store.apply((change,))

@@ -18,8 +18,10 @@ from sqlalchemy import create_engine
 
 import storage.database
 from engine.errors import Conflict, InvalidInput, NotFound, StepcareError, Unverifiable
-from storage.database import VERSIONS, Database, Files, Founding, connect, migrate
+from storage.database import VERSIONS, Database
+from storage.migrate import Founding, migrate
 from storage.schema import statements
+from storage.sqlite import Files, Sqlite, connect
 from storage.tables import Room
 from tests.storage.acts import NOW
 
@@ -190,14 +192,21 @@ def test_a_place_is_a_directory() -> None:
         Files.of("postgresql://localhost/stepcare")
 
 
+def _with(database: Database, library: tuple[int, ...]) -> None:
+    assert isinstance(database.backend, Sqlite)
+    database.backend.library = library
+
+
 def test_two_writers_need_a_library_that_is_safe_for_two(directory: Path) -> None:
     """An old SQLite writes alone, whoever came first; two current ones share."""
     with closing(opening(directory)) as one, closing(opening(directory)) as two:
-        one.library = two.library = CURRENT
+        _with(one, CURRENT)
+        _with(two, CURRENT)
         assert one.writer is not two.writer
     for first, second in ((OLD, OLD), (OLD, CURRENT), (CURRENT, OLD)):
         with closing(opening(directory)) as one, closing(opening(directory)) as two:
-            one.library, two.library = first, second
+            _with(one, first)
+            _with(two, second)
             assert one.writer is not None
             with pytest.raises(Conflict, match="pysqlite3"):
                 assert two.writer is None
@@ -215,7 +224,7 @@ def test_nobody_writes_while_tables_change(directory: Path) -> None:
 
 def test_a_reader_cannot_write(database: Database) -> None:
     """Connections for reading refuse to change anything."""
-    with pytest.raises(storage.database.DriverError), database.reading() as connection:
+    with pytest.raises(StepcareError, match="readonly"), database.reading() as connection:
         connection.execute("DELETE FROM worker")
 
 

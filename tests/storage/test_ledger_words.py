@@ -19,3 +19,24 @@ def test_an_activity_may_be_named_like_our_mark(activities: dict[str, Json]) -> 
 
     assert "my own words" not in str(sealed)
     assert _with_texts(sealed, list(taken)) == given
+
+
+def test_only_answers_hold_peoples_own_words() -> None:
+    """A text field's name means a text among answers and where its fact is named; elsewhere the word is ours."""
+    given: Json = {
+        "note": "ours",
+        "command": {"values": {"note": "theirs", "side": "left", "points": [{"note": "theirs too"}]}},
+        "inputs": [{"fact": "visit.note", "value": "theirs"}, {"fact": "visit.side", "value": "left"}, None, 3],
+        "why": "theirs again",
+    }
+    taken: dict[str, int] = {}
+
+    sealed = _without_texts(given, frozenset({"note", "text", "why"}), taken, inside=False)
+
+    assert list(taken) == ["theirs", "theirs too", "theirs again"]
+    assert sealed == {
+        "note": "ours",
+        "command": {"values": {"note": {"text#": 0}, "side": "left", "points": [{"note": {"text#": 1}}]}},
+        "inputs": [{"fact": "visit.note", "value": {"text#": 0}}, {"fact": "visit.side", "value": "left"}, None, 3],
+        "why": {"text#": 2},
+    }

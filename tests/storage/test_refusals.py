@@ -12,8 +12,12 @@ from typing import Any
 
 import pytest
 
-from storage.database import Connection, Database, DriverError, connect
+from engine.merkle import leaf_hash
+from storage.connection import Connection
+from storage.database import Database
+from storage.sqlite import DriverError, connect
 from storage.tables import TABLES
+from tests.storage.acts import files_of
 
 pytestmark = [
     pytest.mark.parametrize("foreign_keys", ["ON", "OFF"], ids=["fk", "nofk"]),
@@ -32,7 +36,7 @@ def dump(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
 @pytest.fixture
 def intruder(victim: Database, foreign_keys: str, recursive: str) -> Iterator[Connection]:
     """Give a connection of somebody who does not use our code."""
-    connection = connect(victim.files.database)
+    connection = connect(files_of(victim).database)
     connection.execute(f"PRAGMA foreign_keys = {foreign_keys}")
     connection.execute(f"PRAGMA recursive_triggers = {recursive}")
     yield connection
@@ -62,7 +66,23 @@ def next_entry(connection: Connection, **changed: Any) -> dict[str, Any]:
     values = {"idx": n, "id": "forged", "ep": "e1", "epn": version} | changed
     said |= {name: value for name, value in values.items() if name in ("idx", "id", "epn")}
     said["ep"] = values["ep"]
-    return {**values, "leaf": b"0" * 32, "entry": json.dumps(said).encode()}
+    return sealed_over(values, said)
+
+
+def next_site_entry(connection: Connection, *, moves: int, since: int = 0, **changed: Any) -> dict[str, Any]:
+    """Forge the next entry of the site's chain, by which the site `moves` so many versions, `since` more before."""
+    (n,) = connection.execute("SELECT n FROM audit_head").fetchone()
+    (version,) = connection.execute("SELECT version FROM site_state").fetchone()
+    found = connection.execute("SELECT epn, entry FROM audit_entry WHERE ep IS NULL ORDER BY epn DESC").fetchone()
+    values = {"idx": n, "id": "forged", "ep": None, "epn": found[0] + 1} | changed
+    ver = {"before": version - since, "after": version + moves}
+    return sealed_over(values, json.loads(found[1]) | values | {"ver": ver})
+
+
+def sealed_over(values: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    """Give an entry's columns with the bytes that say this, and their true hash."""
+    data = json.dumps(said).encode()
+    return {**values, "leaf": leaf_hash(data), "entry": data}
 
 
 def laid(state: str = "state", version: str = "version + 1", last: str = "(SELECT n FROM audit_head)") -> str:
@@ -79,21 +99,21 @@ APPEND_ONLY = {
 }
 
 
+CHANGES = [
+    "UPDATE {table} SET {column} = {column}",
+    "UPDATE OR REPLACE {table} SET {key} = (SELECT max({key}) FROM {table})",
+    "UPDATE OR IGNORE {table} SET {column} = x'00'",
+    "DELETE FROM {table}",
+    "DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})",
+    "INSERT OR REPLACE INTO {table} SELECT {values} FROM {table}",
+    "REPLACE INTO {table} SELECT {values} FROM {table}",
+    "INSERT OR IGNORE INTO {table} SELECT {values} FROM {table}",
+    "INSERT INTO {table} SELECT {values} FROM {table} WHERE true ON CONFLICT DO UPDATE SET {column} = x'00'",
+]
+
+
 @pytest.mark.parametrize("table", APPEND_ONLY)
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "UPDATE {table} SET {column} = {column}",
-        "UPDATE OR REPLACE {table} SET {key} = (SELECT max({key}) FROM {table})",
-        "UPDATE OR IGNORE {table} SET {column} = x'00'",
-        "DELETE FROM {table}",
-        "DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})",
-        "INSERT OR REPLACE INTO {table} SELECT {values} FROM {table}",
-        "REPLACE INTO {table} SELECT {values} FROM {table}",
-        "INSERT OR IGNORE INTO {table} SELECT {values} FROM {table}",
-        "INSERT INTO {table} SELECT {values} FROM {table} WHERE true ON CONFLICT DO UPDATE SET {column} = x'00'",
-    ],
-)
+@pytest.mark.parametrize("attack", CHANGES)
 def test_what_was_appended_stays(intruder: Connection, table: str, attack: str) -> None:
     """Nobody changes, removes or replaces an entry, its sealed part, a pack or a parameter set."""
     before = dump(intruder)
@@ -180,22 +200,22 @@ def test_no_state_change_without_its_entry(intruder: Connection, attack: str) ->
     assert dump(intruder) == before
 
 
-@pytest.mark.parametrize(
-    "attack",
-    [
-        "UPDATE audit_head SET n = n + 1",
-        "UPDATE audit_head SET n = n - 1",
-        "UPDATE audit_head SET n = n + 1, rooted = rooted + 1",
-        "UPDATE audit_head SET frontier = x'00'",
-        "UPDATE audit_head SET rooted = rooted - 1",
-        "UPDATE audit_head SET origin = 'elsewhere'",
-        "UPDATE OR REPLACE audit_head SET id = 2",
-        "DELETE FROM audit_head",
-        "INSERT INTO audit_head VALUES (2, 0, 0, x'', 'o')",
-        "INSERT OR REPLACE INTO audit_head VALUES (1, 0, 0, x'', 'o')",
-        "INSERT OR REPLACE INTO audit_head (n, rooted, frontier, origin) VALUES (0, 0, x'', 'o')",
-    ],
-)
+HEAD = [
+    "UPDATE audit_head SET n = n + 1",
+    "UPDATE audit_head SET n = n - 1",
+    "UPDATE audit_head SET n = n + 1, rooted = rooted + 1",
+    "UPDATE audit_head SET frontier = x'00'",
+    "UPDATE audit_head SET rooted = rooted - 1",
+    "UPDATE audit_head SET origin = 'elsewhere'",
+    "UPDATE OR REPLACE audit_head SET id = 2",
+    "DELETE FROM audit_head",
+    "INSERT INTO audit_head VALUES (2, 0, 0, x'', 'o')",
+    "INSERT OR REPLACE INTO audit_head VALUES (1, 0, 0, x'', 'o')",
+    "INSERT OR REPLACE INTO audit_head (n, rooted, frontier, origin) VALUES (0, 0, x'', 'o')",
+]
+
+
+@pytest.mark.parametrize("attack", HEAD)
 def test_the_head_follows_the_entries_only(intruder: Connection, attack: str) -> None:
     """Nobody sets how long the log is, its tree or its name by hand."""
     before = dump(intruder)
@@ -267,17 +287,55 @@ def test_no_entry_without_its_state_change(intruder: Connection, laying: str) ->
     assert dump(intruder) == before
 
 
-@pytest.mark.parametrize("changed", [{"id": "other"}, {"epn": 0}, {"idx": 0}], ids=["id", "number", "index"])
+OTHER_WORDS: dict[str, dict[str, Any]] = {"id": {"id": "other"}, "number": {"epn": 0}, "index": {"idx": 0}}
+
+
+@pytest.mark.parametrize("changed", OTHER_WORDS.values(), ids=OTHER_WORDS)
 def test_no_entry_whose_columns_say_something_else(intruder: Connection, changed: dict[str, Any]) -> None:
     """The columns are an index to the bytes, never another story."""
     before = dump(intruder)
     forged = next_entry(intruder)
     said = json.loads(forged["entry"])
     said |= changed
-    forged["entry"] = json.dumps(said).encode()
 
-    assert attempt(intruder, laid(), ENTRY.format(""), **forged)
+    assert attempt(intruder, laid(), ENTRY.format(""), **sealed_over(forged, said))
     assert dump(intruder) == before
+
+
+LAY_SITE = "INSERT INTO site_next SELECT id, version + 1, (SELECT n FROM audit_head), body FROM site_state"
+NO_ROW = "SELECT 1"
+SITE: dict[str, tuple[str, int, dict[str, Any]]] = {
+    "a number too far": (NO_ROW, 0, {"epn": 9}),
+    "a number in use": (NO_ROW, 0, {"epn": 0}),
+    "a change with nothing laid out": (NO_ROW, 1, {}),
+    "a row laid out for no change": (LAY_SITE, 0, {}),
+    "a change by two": (LAY_SITE.replace("version + 1", "version + 2"), 2, {}),
+    "another version": (LAY_SITE.replace("version + 1", "version + 2"), 1, {}),
+    "another entry": (LAY_SITE.replace("(SELECT n FROM audit_head)", "last_idx"), 1, {}),
+    "a change from another version": (LAY_SITE, 1, {"since": 1}),
+    "another row": (LAY_SITE.replace("SELECT id", "SELECT 2"), 1, {}),
+}
+
+
+@pytest.mark.parametrize(("laying", "moves", "changed"), SITE.values(), ids=SITE)
+def test_no_entry_of_the_site_without_its_change(
+    intruder: Connection, laying: str, moves: int, changed: dict[str, Any]
+) -> None:
+    """The site's chain counts on, and the site becomes in the same statement what the entry's bytes say."""
+    before = dump(intruder)
+
+    assert attempt(intruder, laying, ENTRY.format(""), **next_site_entry(intruder, moves=moves, **changed))
+    assert dump(intruder) == before
+
+
+@pytest.mark.parametrize(("laying", "moves"), [(NO_ROW, 0), (LAY_SITE, 1)], ids=["stays", "moves"])
+def test_the_sites_forged_entry_would_otherwise_pass(intruder: Connection, laying: str, moves: int) -> None:
+    """The site's chain also holds what changed nothing; truly forged, both go in."""
+    forged = next_site_entry(intruder, moves=moves)
+    version = json.loads(forged["entry"])["ver"]["after"]
+
+    assert not attempt(intruder, laying, ENTRY.format(""), **forged)
+    assert intruder.execute("SELECT version FROM site_state").fetchone() == (version,)
 
 
 @pytest.mark.parametrize("idx", [-1, 0, 5, 99], ids=["before", "first", "past", "future"])
@@ -302,3 +360,17 @@ def test_the_forged_entry_would_otherwise_pass(intruder: Connection) -> None:
     assert found == (forged["epn"] + 1, forged["idx"])
     assert intruder.execute("SELECT n, rooted FROM audit_head").fetchone() == (forged["idx"] + 1, forged["idx"])
     assert intruder.execute("SELECT count(*) FROM episode_next").fetchone() == (0,)
+
+
+def test_several_entries_of_one_commit_come_before_their_sealed_parts(intruder: Connection) -> None:
+    """What the tree does not hold yet is under way: its sealed parts may follow; once it is held, none may."""
+    seal = "INSERT INTO audit_sealed VALUES (:idx, x'00', 'k', 'p1')"
+    root = "UPDATE audit_head SET rooted = n, frontier = x'01'"
+    one = next_entry(intruder)
+    assert not attempt(intruder, laid(), ENTRY.format(""), **one)
+    two = next_entry(intruder, id="forged too")
+
+    assert not attempt(intruder, laid(), ENTRY.format(""), **two)
+    assert not attempt(intruder, seal, idx=two["idx"])
+    assert not attempt(intruder, root)
+    assert attempt(intruder, seal, idx=one["idx"])

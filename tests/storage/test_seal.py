@@ -1,3 +1,4 @@
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -5,10 +6,10 @@ from hashlib import sha256
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.audit import canonical
+from engine.audit import DEEPEST, SALT, canonical, commit
 from engine.errors import InvalidInput, Unverifiable, VerificationFailed
 from engine.model import Json
-from storage.seal import DataKey, Place, open_sealed, seal
+from storage.seal import BARE, FORM, MOST, NONCE, DataKey, Place, open_sealed, seal
 
 KEY = DataKey(id="k1", secret=bytes(range(32)))
 PLACE = Place(origin="clinic.example/log", entry="0198c0de-0000-7000-8000-000000000001")
@@ -102,7 +103,7 @@ def test_a_form_of_tomorrow_is_not_called_tampering() -> None:
     commitments, blob = seal(SECTIONS, KEY, PLACE, counted())
 
     with pytest.raises(Unverifiable, match="newer"):
-        open_sealed(b"\x02" + blob[1:], commitments, KEY, PLACE)
+        open_sealed(b"\x03" + blob[1:], commitments, KEY, PLACE)
 
 
 def test_the_entry_decides_what_was_sealed() -> None:
@@ -141,3 +142,112 @@ def test_a_short_key_is_no_key() -> None:
     """Data keys have 32 bytes."""
     with pytest.raises(InvalidInput, match="32"):
         DataKey(id="k", secret=b"short")
+
+
+# --- forms --------------------------------------------------------------------------------------------------------
+
+# Written by the first version: this person's key, this place, these sections.
+OF_OLD = bytes.fromhex(
+    "01d4735e3a265e16eee03f59714524f757db383d29cc1561c57bdd1c64ba7dc05e12b5ab29c104c799aa7b7ca224e78722af"
+    "02556fb08203a8d753fbceffbdc91522baac082470ae24ba1a75199345cb3bea7852c7b18f4bccc0302a4a7727f85d19f6ac"
+    "80684dd96ffb0aa9543bed93a93702ef576e4996a4dd66d40954b8c0779c55843fc7bb5e51aab427f4725829bef7316289db"
+    "af6f068a14c3dc32aa8611cc62a3052618ee21e5b046cba71681af801aa9dead9ae2fdb54810f4f6fdb96b082fd6bf30b335"
+    "ed3e09a3edb0ba4b555abfa457f3ff943e0dddc26656462a8fcfbdf7f80c4a163a3dcfe66e2cb15eedd5697787f3fe036202"
+    "47ebbf6bc89fc4880c4988b7003324bd131913992c411d735b3f004c"
+)
+COMMITTED_OF_OLD = {
+    "facts": "8a74d520bc63662da58c34a55df3936617cc742641ee17a40b97c4fadff7be67",
+    "text": "843511df49c644c269d279d01065b0e8af3df63b1a903a043f8c93194c532c14",
+}
+
+
+def test_what_the_first_version_sealed_still_opens() -> None:
+    """Bytes kept from the first version give the same sections, and a changed commitment is still seen."""
+    assert open_sealed(OF_OLD, COMMITTED_OF_OLD, KEY, PLACE) == SECTIONS
+    with pytest.raises(VerificationFailed, match="another 'text'"):
+        open_sealed(OF_OLD, {**COMMITTED_OF_OLD, "text": "0" * 64}, KEY, PLACE)
+
+
+def test_a_new_form_commits_to_the_same() -> None:
+    """How the sections are packed is not what is committed to: the same salts give the first version's commitments."""
+    for sections in (SECTIONS, dict(reversed(SECTIONS.items()))):
+        commitments, blob = seal(sections, KEY, PLACE, counted())
+
+        assert commitments == COMMITTED_OF_OLD
+        assert blob[:1] == FORM
+        assert open_sealed(blob, commitments, KEY, PLACE) == SECTIONS
+
+
+def test_what_is_said_again_takes_little_room() -> None:
+    """An entry says many things twice, in the command and in its events: sealed, the second time costs next to nothing."""
+    once: dict[str, Json] = {"facts": [f"answer {number}" for number in range(50)]}
+    twice: dict[str, Json] = {"facts": [once["facts"], once["facts"]]}
+
+    first, second = (seal(one, KEY, PLACE, counted())[1] for one in (once, twice))
+
+    assert len(second) < len(first) * 1.2
+
+
+def forged(inside: bytes) -> bytes:
+    """Encrypt as a holder of the key could."""
+    bound = b"stepcare/seal/1" + canonical([PLACE.origin, PLACE.entry, KEY.id])
+    return FORM + bytes(NONCE) + AESGCM(KEY.secret).encrypt(bytes(NONCE), inside, bound)
+
+
+def deflated(plain: bytes) -> bytes:
+    """Deflate as `seal` does."""
+    return zlib.compress(plain, 1, BARE)
+
+
+COMMITTED = {"facts": commit(bytes(SALT), "facts", 1)}
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(bytes(SALT - 1), id="half a salt"),
+        pytest.param(bytes(SALT), id="salts alone"),
+        pytest.param(bytes(SALT) + b"{}", id="not deflated"),
+        pytest.param(bytes(SALT) + deflated(b'{"facts":1}')[:-1], id="cut"),
+        pytest.param(bytes(SALT) + deflated(b'{"facts":1}') + b"x", id="more behind it"),
+        pytest.param(bytes(SALT) + deflated(b'{"facts": 1}'), id="not canonical"),
+        pytest.param(bytes(SALT) + deflated(b'["facts"]'), id="no object"),
+        pytest.param(bytes(SALT) + deflated(b"{}"), id="a section less"),
+        pytest.param(bytes(SALT) + deflated(b'{"facts":1,"text":2}'), id="a section more"),
+        pytest.param(bytes(SALT) + deflated(b'{"other":1}'), id="another section"),
+        pytest.param(bytes(SALT) + deflated(b'{"facts":2}'), id="another value"),
+        pytest.param(b"\x01" + bytes(SALT - 1) + deflated(b'{"facts":1}'), id="another salt"),
+    ],
+)
+def test_a_key_holder_cannot_invent_another_packing(inside: bytes) -> None:
+    """Salts and sections that do not belong together are refused, whatever is wrong with them."""
+    assert open_sealed(forged(bytes(SALT) + deflated(b'{"facts":1}')), COMMITTED, KEY, PLACE) == {"facts": 1}
+    with pytest.raises(VerificationFailed):
+        open_sealed(forged(inside), COMMITTED, KEY, PLACE)
+
+
+def test_what_would_fill_the_memory_is_not_unpacked() -> None:
+    """A few bytes can stand for any number of others: what unpacks to more than can be sealed is refused, fit or not."""
+    value = "x" * MOST
+    inside = bytes(SALT) + deflated(canonical({"facts": value}))
+
+    assert len(inside) < MOST / 200
+    with pytest.raises(VerificationFailed):
+        open_sealed(forged(inside), {"facts": commit(bytes(SALT), "facts", value)}, KEY, PLACE)
+
+
+def test_what_can_be_sealed_can_be_opened() -> None:
+    """The largest and the deepest that fit come back whole; one byte or one level more is refused when sealing."""
+    deep: Json = 1
+    for _ in range(DEEPEST - 1):
+        deep = [deep]
+    large = "x" * (MOST - len('{"facts":""}'))
+    for value in (deep, large):
+        commitments, blob = seal({"facts": value}, KEY, PLACE, counted())
+        assert open_sealed(blob, commitments, KEY, PLACE) == {"facts": value}
+
+    with pytest.raises(InvalidInput, match="nested deeper"):
+        seal({"facts": [deep]}, KEY, PLACE, counted())
+    with pytest.raises(InvalidInput, match="say less"):
+        seal({"facts": large + "x"}, KEY, PLACE, counted())

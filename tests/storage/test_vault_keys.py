@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InvalidInput, NotFound, Unverifiable
-from storage.vault import ALPHABET, VARIABLE, LocalKey, check_ref, key_from_environment, key_from_file, new_ref
+from storage.refs import ALPHABET, check_ref, new_ref
+from storage.vault import VARIABLE, LocalKey, key_from_environment, key_from_file
 
 
 class Counted:

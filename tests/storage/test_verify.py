@@ -12,12 +12,14 @@ import pytest
 
 from engine.audit import canonical
 from engine.merkle import Frontier, leaf_hash
-from storage.database import Connection, Database, connect
+from storage.connection import Connection
+from storage.database import Database
 from storage.rows import UNVOUCHED
+from storage.sqlite import connect
 from storage.tables import TABLES
 from storage.verify import CLOSED, Report, Verdict, verify_log
 from storage.walk import opener_of
-from tests.storage.acts import NOW, Acts
+from tests.storage.acts import NOW, Acts, files_of
 
 # The row of each table that is tampered with, and the entry `verify` must name.
 ROWS = {
@@ -46,7 +48,7 @@ MORE_WORK = (
 @contextmanager
 def unguarded(database: Database) -> Generator[Connection, None, None]:
     """Give a connection to a file whose triggers are away for a moment, as somebody with the file would."""
-    connection = connect(database.files.database)
+    connection = connect(files_of(database).database)
     connection.execute("PRAGMA foreign_keys = OFF")
     guards = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
     for name, _ in guards:
@@ -180,7 +182,7 @@ def test_a_sealed_part_moved_to_another_entry_does_not_open(victim: Database) ->
 
 def test_a_guard_taken_away_is_found(victim: Database) -> None:
     """A database that no longer refuses what it must is not as it was made."""
-    connection = connect(victim.files.database)
+    connection = connect(files_of(victim).database)
     connection.execute("DROP TRIGGER audit_entry_no_update")
     connection.close()
 
@@ -253,7 +255,7 @@ def test_without_keys_the_log_alone_is_verified(victim: Database) -> None:
 
 def test_a_damaged_file_is_a_finding(victim: Database) -> None:
     """A file that cannot be read to its end is reported, not raised."""
-    path = victim.files.database
+    path = files_of(victim).database
     connection = connect(path)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
@@ -266,7 +268,7 @@ def test_a_damaged_file_is_a_finding(victim: Database) -> None:
 
 def test_the_worker_s_own_columns_are_nobody_s_business(victim: Database) -> None:
     """Leases come and go without an entry."""
-    connection = connect(victim.files.database)
+    connection = connect(files_of(victim).database)
     connection.execute("UPDATE timer SET lease_owner = 'w1', fence = fence + 1, attempt = 1, last_error = 'x'")
     connection.close()
 
@@ -277,7 +279,7 @@ def test_a_store_that_did_not_ask_decide_is_found(acts: Acts) -> None:
     """A copy for lists that says other than the events is found even when our own code wrote it."""
     acts.register()
     acts.visit()
-    connection = connect(acts.store.database.files.database)
+    connection = connect(files_of(acts.store.database).database)
     connection.execute("UPDATE due_item SET status = 'done'")
 
     report = verified(acts.store.database)

@@ -1,0 +1,157 @@
+"""One request as the routes see it: who asks, what came, and the one way to answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.compiled import Compiled
+from engine.errors import InvalidInput, StepcareError
+from engine.model import Actor
+from stepcare.app import App
+from stepcare.sight import require_seen
+from stepcare.web.asked import Asked, body_of, key_of
+from stepcare.web.auth import Caller, Doorkeeper
+from stepcare.web.figures import Figures
+from stepcare.web.problem import Headers, Problem, dumped, problem_of
+from stepcare.web.unsaid import OURS, Unsaid, words_of
+from storage.seal import Random
+from storage.sight import team_of
+
+Body = TypeVar("Body", bound=Asked)
+T = TypeVar("T")
+MOST_PATHWAYS = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class Service:
+    """What all requests of a process share."""
+
+    app: App
+    doorkeeper: Doorkeeper
+    figures: Figures
+    random: Random
+    _words: dict[str, frozenset[str]] = field(default_factory=dict)
+    _pathways: dict[str, bytes] = field(default_factory=dict)
+
+    def words(self, compiled: Compiled) -> frozenset[str]:
+        """Give the names a pathway knows."""
+        return kept_for(self._words, compiled.hash, lambda: words_of(compiled.pathway))
+
+    def pathway(self, sha256: str, make: Callable[[], bytes]) -> bytes:
+        """Give a published pathway as it is shown; it never changes."""
+        return kept_for(self._pathways, sha256, make)
+
+
+def kept_for(memory: dict[str, T], name: str, make: Callable[[], T]) -> T:
+    """Give what is remembered under a name, made once."""
+    found = memory.get(name)
+    if found is None:
+        if len(memory) >= MOST_PATHWAYS:
+            memory.clear()
+        found = memory.setdefault(name, make())
+    return found
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request. `caller` None: an open route. `episode` is what the request turned out to be about, for the log."""
+
+    service: Service
+    caller: Caller | None
+    body: bytes
+    headers: dict[bytes, bytes]
+    path: dict[str, Any]
+    query: bytes
+    episode: str | None = None
+    said: Any = None
+
+    @property
+    def app(self) -> App:
+        """Give the assembled product."""
+        return self.service.app
+
+    @property
+    def asker(self) -> Caller:
+        """Give who asks; a route without one is open by mistake, and stays shut."""
+        if self.caller is None:
+            raise Problem("unauthorized")
+        return self.caller
+
+    def reads(self, what: str) -> Actor:
+        """Give who reads, if they may read this kind of thing."""
+        return self.asker.reads(what)
+
+    def reads_episode(self, episode: str) -> Actor:
+        """Give who reads one episode, if it is of their care teams; raises NotFound where there is none."""
+        actor = self.reads("episode")
+        require_seen(actor, episode, team_of(self.app.database, episode))
+        self.episode = episode
+        return actor
+
+    def asked(self, model: type[Body]) -> Body:
+        """Read the body."""
+        found, self.said = body_of(self.body, model)
+        return found
+
+    def key(self) -> str | None:
+        """Give the idempotency key."""
+        return key_of(self.headers.get(b"idempotency-key"))
+
+    def required_key(self) -> str:
+        """Give the idempotency key where nothing else keeps a repeated request from being done twice."""
+        key = self.key()
+        if key is None:
+            raise Problem("key-required")
+        return key
+
+    def unsaid(self, compiled: Compiled | None) -> Unsaid:
+        """Give what leaves the caller's own words out of sentences."""
+        words = self.service.words(compiled) if compiled is not None else OURS
+        own = {self.caller.actor.id, *self.caller.actor.teams} if self.caller else set()
+        heard = [self.said, list(self.path.values()), self.query.decode("latin-1").split("&")]
+        key = self.headers.get(b"idempotency-key", b"").decode("latin-1")
+        return Unsaid([*heard, key], words | own)
+
+    def problem(self, error: StepcareError) -> Problem:
+        """Give an error as a problem; what is wrong with the input is said, without repeating it."""
+        found = problem_of(error)
+        if type(error) is InvalidInput:
+            found.detail = self.unsaid(self.in_force()).sentence(str(error), found.detail)
+        return found
+
+    def in_force(self) -> Compiled | None:
+        """Give the pathway new episodes run on, None where none is published."""
+        site = self.app.store.site()
+        sha256 = next(iter(site.pathways.values()), None)
+        return self.app.engine.compiled(sha256) if sha256 else None
+
+    def now(self) -> datetime:
+        """Read the clock."""
+        return self.app.clock()
+
+
+def call_of(request: Request) -> Call:
+    """Give the call behind a request, as the edge has made it."""
+    call: Call = request.scope["stepcare"]
+    call.path = request.path_params
+    return call
+
+
+def json_answer(value: Any, status: int = 200, headers: Headers = ()) -> Response:
+    """Give JSON as it is: nothing is checked twice on its way out."""
+    return bytes_answer(dumped(value), status, b"application/json", headers)
+
+
+def bytes_answer(body: bytes, status: int, media: bytes, headers: Headers = ()) -> Response:
+    """Give bytes of a media type."""
+    response = Response(body, status)
+    response.raw_headers = [
+        (b"content-type", media),
+        (b"content-length", b"%d" % len(body)),
+        *headers,
+    ]
+    return response
