@@ -12,15 +12,17 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, BinaryIO
 
-from engine.errors import InvalidInput, KeyReused, StepcareError, Unavailable, near
-from engine.model import Actor, Command, Json, Kind, Outcome
-from engine.service import Answer
+from engine.errors import Conflict, InvalidInput, KeyReused, StepcareError, Unavailable, near
+from engine.model import Actor, Command, Episode, Json, Kind, Outcome
+from engine.service import Answer, Engine
 from stepcare.app import App
-from stepcare.registering import birth_date, foreseen, known_person
+from stepcare.newcomers import Newcomers, NotRegistered
+from stepcare.registering import birth_date, known_person
 from stepcare.typed import LONGEST_NAME, MOST_BYTES, checked, json_from, moment_from, require_text
 from storage.database import SITE_REF
 from storage.refs import new_ref
 from storage.vault import Details
+from workflows.load import pathway_from_bytes
 
 GROUP = 256  # lines in one commit
 CHANNELS = ("email", "sms", "telephone", "letter")
@@ -28,6 +30,7 @@ LINE = ("key", "person", "patient", "values", "team", "language", "pathway", "oc
 PERSON = ("key", "name", "born", "contacts", "language")
 STEERING = ("team", "language", "pathway")
 KEY_BYTES = 16
+ANOTHER = "Its key stands for a person with other details: correct one of the lines, or name a key of its own."
 
 
 class Became(StrEnum):
@@ -88,6 +91,8 @@ class Importer:
         """Import into `app`; `via` is how it came in."""
         self._app, self._actor, self._via = app, actor, via
         self._secret = app.vault.key(SITE_REF).secret
+        self._store = Newcomers(app.store, app.clock)
+        self._engine = Engine(store=self._store, clock=app.clock, read_pack=pathway_from_bytes)
 
     def imported(self, lines: Iterable[tuple[int, bytes]], *, keep: bool) -> Iterator[Told]:
         """Import lines and say of each, in order, what became of it; with `keep` False only what would.
@@ -96,65 +101,60 @@ class Importer:
         """
         waiting = iter(lines)
         while group := list(islice(waiting, GROUP)):
-            told = self._group(group, keep=keep)
+            told = dict(self._group(group, keep=keep))
             yield from (told[number] for number, _ in group)
 
-    def _group(self, lines: Sequence[tuple[int, bytes]], *, keep: bool) -> dict[int, Told]:
-        told: dict[int, Told] = {}
-        ready: list[Wanted] = []
+    def _group(self, lines: Sequence[tuple[int, bytes]], *, keep: bool) -> Iterator[tuple[int, Told]]:
+        wanted: list[Wanted] = []
+        people: dict[str, Details] = {}
         for number, line in lines:
             try:
-                found = self._decided(self._wanted(number, line))
+                one = self._wanted(number, line)
+                if one.details is not None and people.setdefault(one.patient, one.details) != one.details:
+                    raise Conflict(ANOTHER)
             except StepcareError as error:
-                found = _failed(number, error)
-            if isinstance(found, Told):
-                told[number] = found
+                yield number, _failed(number, error)
             else:
-                ready.append(found)
-        if keep:
-            told.update(self._kept(ready, told))
-        else:
-            told.update((one.number, one.told(Became.IMPORTED)) for one in ready if one.patient != SITE_REF)
-            told.update((one.number, self._would(one)) for one in ready if one.patient == SITE_REF)
-        return told
+                wanted.append(one)
+        self._store.expect(people)
+        commands = [one.command for one in wanted]
+        answers = self._engine.handle_each(commands) if keep else [self._foreseen(one) for one in commands]
+        for one, answer in zip(wanted, answers, strict=True):
+            yield one.number, self._told(one, answer, keep=keep)
 
-    # --- what would become of it --------------------------------------------------------------------------------------
+    def _foreseen(self, command: Command) -> Answer | Exception:
+        try:
+            return self._engine.preview(command)
+        except StepcareError as error:
+            return error
 
-    def _decided(self, one: Wanted) -> Wanted | Told:
-        """Decide a line without keeping anything: who cannot be registered leaves no name behind."""
-        seen = self._app.store.look(one.command)
-        if seen.known is not None:
-            return one
-        if seen.episode is not None:
-            return one.told(Became.REPEATED)  # its key was used by somebody else, or so long ago that it is forgotten
-        if one.details is None:
-            return one
-        answer = foreseen(self._app, one.command)
-        if answer.decision.outcome is Outcome.INVALID:
-            return _of_answer(one, answer)
-        if answer.decision.outcome is Outcome.REFUSED:
-            # The refusal is an entry; with nobody registered there is no person to seal it for but the site.
+    def _told(self, one: Wanted, answer: Answer | Exception, *, keep: bool) -> Told:
+        if isinstance(answer, Unavailable):
+            raise answer
+        if isinstance(answer, NotRegistered):
+            # The refusal is an entry too; with nobody registered there is no person to seal it for but the site.
             values = {**one.command.values, "patient": SITE_REF}
-            return replace(one, command=replace(one.command, values=values, key=None), details=None)
-        return one
+            answer = self._app.engine.handle(replace(one.command, values=values, key=None))
+        if isinstance(answer, Exception):
+            return _failed(one.number, answer)
+        decision, before = answer.decision, answer.before
+        if answer.repeated or (isinstance(before, Episode) and before.version):
+            return self._as_before(one, keep=keep)
+        if decision.outcome is Outcome.ACCEPTED:
+            return one.told(Became.IMPORTED)
+        if decision.outcome is Outcome.INVALID:
+            return one.told(Became.INVALID, decision.problem)
+        closed = [rule for rule in decision.rules if rule.id in decision.failed]
+        said = " ".join(f"{rule.id}: {rule.message} {rule.remedy}".strip() for rule in closed)
+        return one.told(Became.REFUSED, said or "It needs a second person: register it by hand.")
 
-    def _would(self, one: Wanted) -> Told:
-        return _of_answer(one, self._app.engine.preview(one.command))
-
-    # --- keeping ------------------------------------------------------------------------------------------------------
-
-    def _kept(self, ready: Sequence[Wanted], told: Mapping[int, Told]) -> Iterator[tuple[int, Told]]:
-        new = [(one, one.details) for one in ready if one.details is not None]
-        # Identities first. If we die before the decisions are kept, their keys wait unused until the line comes again.
-        errors = self._app.vault.add_people([(one.patient, who) for one, who in new], self._app.clock())
-        failed = {one.number: error for (one, _), error in zip(new, errors, strict=True) if error is not None}
-        yield from ((number, _failed(number, error)) for number, error in failed.items())
-        left = [one for one in ready if one.number not in failed and one.number not in told]
-        answers = self._app.engine.handle_each([one.command for one in left])
-        for one, answer in zip(left, answers, strict=True):
-            if isinstance(answer, Unavailable):
-                raise answer
-            yield one.number, _failed(one.number, answer) if isinstance(answer, Exception) else _of_answer(one, answer)
+    def _as_before(self, one: Wanted, *, keep: bool) -> Told:
+        """Say of a line that is here already whether it is still about the same person."""
+        new = [(one.patient, one.details)] if one.details is not None and keep else []
+        for error in self._app.vault.add_people(new, self._app.clock()):  # changes nothing where it is the same
+            if error is not None:
+                return _failed(one.number, error)
+        return one.told(Became.REPEATED)
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
@@ -196,17 +196,6 @@ class Importer:
 
 
 # --- what is told ---------------------------------------------------------------------------------------------------
-
-
-def _of_answer(one: Wanted, answer: Answer) -> Told:
-    decision = answer.decision
-    if decision.outcome is Outcome.ACCEPTED:
-        return one.told(Became.REPEATED if answer.repeated else Became.IMPORTED)
-    if decision.outcome is Outcome.INVALID:
-        return one.told(Became.INVALID, decision.problem)
-    closed = [rule for rule in decision.rules if rule.id in decision.failed]
-    said = " ".join(f"{rule.id}: {rule.message} {rule.remedy}".strip() for rule in closed)
-    return one.told(Became.REFUSED, said or decision.problem or "It needs a second person: register it by hand.")
 
 
 def _failed(number: int, error: Exception) -> Told:

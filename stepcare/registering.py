@@ -23,13 +23,13 @@ def registered(app: App, command: Command, details: Details | None, *, keep: boo
     stands for another wish or another person.
     """
     if not keep:
-        return app.engine.preview(command) if details is None else foreseen(app, command)
+        return app.engine.preview(command) if details is None else _foreseen(app, command)
     first = _first(app, command)
     if first is not None:
         return app.engine.handle(_as_first(app, command, first, details))
     if details is None:
         return app.engine.handle(command)
-    answer = foreseen(app, command)
+    answer = _foreseen(app, command)
     if answer.decision.outcome is Outcome.INVALID:
         return answer
     if answer.decision.outcome is Outcome.REFUSED:
@@ -45,7 +45,7 @@ def registered(app: App, command: Command, details: Details | None, *, keep: boo
         return app.engine.handle(_as_first(app, command, first, details))
 
 
-def foreseen(app: App, command: Command) -> Answer:
+def _foreseen(app: App, command: Command) -> Answer:
     """Decide a registration of somebody whom the vault does not know yet."""
     site = app.store.site()
     pathway = site.pathways.get(str(command.values.get("pathway") or next(iter(site.pathways))), "")

@@ -19,7 +19,7 @@ from engine.merkle import Frontier, leaf_hash
 from engine.model import Episode, Kind, Site
 from engine.service import Applied, Change, parameters_hash
 from storage import statements as sql
-from storage.connection import Connection, Words, rows
+from storage.connection import Connection, Words
 from storage.database import SITE_REF
 from storage.ledger import Link, commitments_in, envelope_of
 from storage.prepare import Prepared
@@ -97,7 +97,7 @@ class Commit:
         if not episodes:
             return found
         there = self._connection.execute(words.episodes, {"ids": words.many(sorted({one.id for one in episodes}))})
-        found.episodes = {row["id"]: row for row in rows(there)}
+        found.episodes = {row[0]: dict(zip(sql.STOOD, row, strict=True)) for row in there}
         people = self._connection.execute(
             words.persons, {"ids": words.many(sorted({one.person.id for one in episodes}))}
         )

@@ -80,6 +80,9 @@ class Backend(Protocol):
     def turn(self) -> AbstractContextManager[None]:
         """Wait for this process's turn to write, and give it to the next one afterwards."""
 
+    def tidy(self, connection: Connection) -> None:
+        """Do, after a commit and while it is still our turn, what must be done now and then."""
+
     def is_lost(self, connection: Connection) -> bool:
         """Say whether a connection can no longer be used."""
 

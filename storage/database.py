@@ -109,6 +109,7 @@ class Database:
                     writer.execute(self.backend.words.begin)
                     yield writer
                     writer.execute("COMMIT")
+                    self.backend.tidy(writer)
                 except BaseException as error:
                     self.undo()
                     if isinstance(error, self.backend.errors):

@@ -140,6 +140,9 @@ class Postgres:
         """Wait for nobody: rows are locked, and the log's head last."""
         return nullcontext()
 
+    def tidy(self, connection: Connection) -> None:
+        """Do nothing: the server tidies up by itself."""
+
     def is_lost(self, connection: Connection) -> bool:
         """Say whether the server has hung up."""
         return isinstance(connection, Session) and (connection.inner.closed or connection.inner.broken)

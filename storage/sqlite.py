@@ -36,6 +36,7 @@ LIBRARY: tuple[int, ...] = driver.sqlite_version_info
 # Older libraries can lose a WAL frame when two processes write and one of them resets the log.
 SAFE_FOR_TWO_WRITERS = (3, 51, 3)
 BUSY_SECONDS = 10
+MOST_JOURNAL = 16_000_000  # bytes: four times what SQLite aims at by itself
 CONNECTING = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",  # a second wall: rows removed by REPLACE meet their DELETE triggers too
@@ -122,6 +123,7 @@ class Sqlite:
         """Name the files. `library` is the version of SQLite that decides whether two processes may write."""
         self.files, self.library = files, library
         self._locks: list[int] = []
+        self._journal = files.directory / "stepcare.db-wal"
 
     @property
     def place(self) -> str:
@@ -189,6 +191,15 @@ class Sqlite:
             yield
         finally:
             fcntl.flock(turn, fcntl.LOCK_UN)
+
+    def tidy(self, connection: Connection) -> None:
+        """Empty the journal when it has grown: nobody writes now, and new readers can do without it.
+
+        SQLite tries so by itself after a commit, but gives up when anybody is reading, and with several processes
+        somebody always is: the journal grew without end, and every read with it.
+        """
+        if self._journal.stat().st_size > MOST_JOURNAL:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def is_lost(self, connection: Connection) -> bool:  # noqa: ARG002 - a file does not hang up
         """Say no."""

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, bindparam, func, insert, literal_column, s
 from sqlalchemy.dialects.sqlite import insert as upsert_into
 
 from storage.connection import Words
-from storage.rows import UNVOUCHED
+from storage.rows import PICTURED, UNVOUCHED
 from storage.tables import TABLES, compiled
 
 ENTRY, SEALED, EPISODE = TABLES["audit_entry"], TABLES["audit_sealed"], TABLES["episode"]
@@ -109,7 +109,10 @@ FORGET_KEYS = compiled(KEY.delete().where(KEY.c.created_at < bindparam("before")
 # --- what the two kinds of database say differently --------------------------------------------------------------------
 
 _LEAF = select(ENTRY.c.leaf).where(ENTRY.c.idx == EPISODE.c.last_idx).scalar_subquery().label("leaf")
-_EPISODES, _PERSONS = select(EPISODE, _LEAF), select(PERSON.c.ref, PERSON.c.version)
+# What a commit needs of an episode's row: its version, what an entry without a picture keeps, and its last leaf.
+STOOD = ("id", "version", "opened_at", *PICTURED, "leaf")
+_EPISODES = select(*(EPISODE.c[name] for name in STOOD[:-1]), _LEAF)
+_PERSONS = select(PERSON.c.ref, PERSON.c.version)
 _IN_JSON, _IN_ARRAY = "{} IN (SELECT value FROM json_each(:ids))", "{} = ANY(:ids)"
 
 # One process writes at a time, so nothing else need be locked.

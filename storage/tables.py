@@ -309,11 +309,12 @@ class DeliveryAttempt(Room, table=True):
 class Idempotency(Room, table=True):
     """Which entry an actor's key stands for, and for which request body.
 
-    It names the entry's id, not its index: the row is written before the log's head is locked.
+    It names the entry's id, not its index: the row is written before the log's head is locked. The index is what lets
+    SQLite find the waiting key when its entry arrives; without it every entry would cost a walk over all keys.
     """
 
     __tablename__ = "idempotency"
-    __table_args__ = (_refers("entry", "audit_entry.id"), Index("idempotency_age", "created_at"), KEYED)
+    __table_args__ = (_refers("entry", "audit_entry.id"), Index("idempotency_age", "created_at"), Index("idempotency_entry", "entry"), KEYED)
     actor: KeyWords
     key: KeyWords
     entry: Words

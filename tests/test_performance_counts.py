@@ -1,6 +1,6 @@
 """What a decision costs does not creep up: calls are counted, so that no machine's speed matters."""
 
-from tests.bench import calls_per_decision, recorded_calls
+from tests.bench.counts import calls_per_decision, recorded_calls
 
 MORE = 1.05
 

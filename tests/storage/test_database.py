@@ -6,8 +6,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -22,8 +24,10 @@ from storage.database import VERSIONS, Database
 from storage.migrate import Founding, migrate
 from storage.schema import statements
 from storage.sqlite import Files, Sqlite, connect
+from storage.store import Store
 from storage.tables import Room
-from tests.storage.acts import NOW
+from tests.storage.acts import NOW, Acts
+from tests.storage.homes import Home
 
 OLD, CURRENT = (3, 40, 1), (3, 99)
 
@@ -249,3 +253,37 @@ def test_opening_does_not_load_alembic() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - our own code
 
     assert found.stdout.strip() == "False"
+
+
+def test_an_entry_costs_the_same_however_many_keys_are_remembered(
+    lived_of: Callable[[str], Home], tmp_path: Path
+) -> None:
+    """SQLite looks for the key that waits for an entry by its index, not by walking over all keys."""
+    home = lived_of("sqlite").copy(tmp_path / "home")
+    with closing(home.open()) as database:
+        acts = Acts(store=Store(database, secrets.token_bytes), prefix="k")
+        few = steps_of_a_keyed_visit(acts, "one")
+        with closing(connect(Path(home.address) / "stepcare.db")) as connection:
+            connection.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO idempotency "
+                "SELECT 'many', 'k' || i, (SELECT id FROM audit_entry LIMIT 1), '', '2026' FROM n"
+            )
+        many = steps_of_a_keyed_visit(acts, "two")
+
+    assert many < few + 20  # a walk over five thousand rows would be hundreds
+
+
+def steps_of_a_keyed_visit(acts: Acts, key: str) -> int:
+    """Count the steps of SQLite's machine, in hundreds, that one decision with a key takes to write."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    writer: Any = acts.store.database.writer
+    writer.set_progress_handler(step, 100)
+    acts.keep(acts.visiting("e1", key=key))
+    writer.set_progress_handler(None, 0)
+    return count

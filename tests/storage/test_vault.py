@@ -78,6 +78,27 @@ def test_a_missing_vault_is_refused_with_the_remedy(path: Path) -> None:
     assert not path.exists()
 
 
+def test_people_are_added_together_and_each_alone(path: Path) -> None:
+    """Several persons share a commit; one whose reference is taken is told, and the others are kept."""
+    with closing(opened(path, create=True)) as vault:
+        vault.add_person("p-1", ANNA, NOW)
+
+        errors = vault.add_people([("p-1", BEN), ("p-1", ANNA), ("p-2", BEN)], NOW)
+
+        assert [type(error) for error in errors] == [Conflict, type(None), type(None)]
+        assert (vault.details("p-1"), vault.details("p-2")) == (ANNA, BEN)
+        assert vault.key("p-2") != vault.key("p-1")
+
+
+def test_nobody_is_added_with_one_who_cannot_be_kept(path: Path) -> None:
+    """Details that cannot be kept are a slip of the program: then nobody is added."""
+    with closing(opened(path, create=True)) as vault:
+        with pytest.raises(InvalidInput):
+            vault.add_people([("p-1", ANNA), ("p-2", Details(name=" "))], NOW)
+
+        assert vault.names(["p-1", "p-2"]) == {}
+
+
 def test_a_new_vault_is_its_owners_alone(vault: Vault, path: Path) -> None:
     """Names lie in it, so nobody else on the machine may read it."""
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -20,3 +20,5 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION public.audit_sealed_with_its_entry() FROM PUBLIC;
+
+CREATE INDEX idempotency_entry ON idempotency (entry);
