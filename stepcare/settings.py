@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     `database` is a directory, `sqlite:///DIRECTORY` or `postgresql://…`; empty: the person's own. `vault` is the
     directory of the vault where the database is PostgreSQL's. `actor` is who asks when `--as` is not given. `zone` is
-    the site's when a new database is made.
+    the site's when a new database is made. `pin`: each process that serves keeps to one core.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     zone: str = "Europe/Berlin"
     log_level: Level = "warning"
     log_format: Literal["console", "json"] = "console"
+    pin: bool = True
 
     @property
     def vault_directory(self) -> Path | None:

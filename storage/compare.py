@@ -10,7 +10,7 @@ from engine.errors import StepcareError, VerificationFailed
 from storage.connection import Connection, rows
 from storage.database import Database
 from storage.guards import missing
-from storage.prepare import person_place
+from storage.prepare import person_place, priorities_in
 from storage.rows import TABLE_OF, UNVOUCHED, Work, work_row
 from storage.seal import open_sealed
 from storage.tables import Row
@@ -42,13 +42,17 @@ def _hashed(connection: Connection, walk: Walk, table: str, named: Mapping[str, 
     here = set()
     for row in _select(connection, table):
         here.add(row["sha256"])
-        if hashlib.sha256(row["bytes"]).hexdigest() != row["sha256"]:
+        if not _is_itself(row):
             walk.fault(named.get(row["sha256"]), table, f"{row['sha256']} has other bytes than its name says.")
         elif table == "pack" and _named(row["bytes"]) != (row["pathway_id"], row["label"]):
             walk.fault(named.get(row["sha256"]), table, f"{row['sha256']} is listed under another id or version.")
     for sha, idx in named.items():
         if sha not in here:
             walk.fault(idx, table, f"{sha}, which it was decided under, is missing.")
+
+
+def _is_itself(row: Row) -> bool:
+    return hashlib.sha256(row["bytes"]).hexdigest() == str(row["sha256"])
 
 
 def _named(data: bytes) -> tuple[object, object]:
@@ -92,17 +96,26 @@ def _episodes(connection: Connection, walk: Walk) -> None:
 def _work(connection: Connection, walk: Walk) -> None:
     folded = walk.folded
     wanted: dict[str, dict[Key, Row]] = {table: {} for table in TABLE_OF.values()}
+    packs = {
+        row["sha256"]: priorities_in(json.loads(row["bytes"])) for row in _select(connection, "pack") if _is_itself(row)
+    }
+    unknown = {episode.id for episode in folded.episodes.values() if episode.pathway not in packs}
     for episode in folded.episodes.values():
         if episode.id not in folded.broken:
             items: list[Work] = [*episode.due_items, *episode.timers, *episode.messages]
             for item in items:
-                wanted[TABLE_OF[type(item)]][episode.id, item.id] = work_row(episode.id, item)
+                row = work_row(episode, item, packs.get(episode.pathway, {}))
+                wanted[TABLE_OF[type(item)]][episode.id, item.id] = row
     for table, due in wanted.items():
         here: dict[Key, Row] = {
             (row["episode_id"], row["id"]): {name: row[name] for name in row if name not in UNVOUCHED}
             for row in _select(connection, table)
             if row["episode_id"] not in folded.broken
         }
+        # What lane its pathway gave an item cannot be told once the pack is lost, and that is a finding already.
+        for key in due.keys() & here.keys() if table == "due_item" else ():
+            if key[0] in unknown and due[key]["place"] is not None:
+                due[key]["place"] = here[key]["place"]
         put = {key: folded.put.get((table, str(key[0]), str(key[1]))) for key in here | due}
         _same(walk, table, here, due, put)
 

@@ -109,12 +109,12 @@ class Database:
                     writer.execute(self.backend.words.begin)
                     yield writer
                     writer.execute("COMMIT")
-                    self.backend.tidy(writer)
                 except BaseException as error:
                     self.undo()
                     if isinstance(error, self.backend.errors):
                         raise self.backend.said(error) from error
                     raise
+                self.backend.tidy(writer)  # what goes wrong here undoes nothing: it is committed
 
     def undo(self) -> None:
         """Undo what the writer has begun. A connection that cannot even do that is thrown away, which undoes it."""

@@ -12,9 +12,11 @@ from typing import Any
 from alembic.command import upgrade
 from alembic.config import Config
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from engine.audit import canonical, instant
+from engine.errors import Unavailable
 from storage.connection import Backend, Connection
 from storage.database import SITE_REF, VERSIONS, backend_of, require_current, version_of
 from storage.refs import new_ref
@@ -49,10 +51,19 @@ def migrate(
     """
     backend = backend_of(where, vault)
     backend.vault.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(backend) as connection:
-        _refuse_newer(connection, backend)
-        _upgrade(connection, backend, founding, random)
-        _join_vault(connection, backend, founding, random=random, key=key)
+    try:
+        with _alone(backend) as connection:
+            _refuse_newer(connection, backend)
+            _upgrade(connection, backend, founding, random)
+            _join_vault(connection, backend, founding, random=random, key=key)
+    except DBAPIError as error:
+        raise backend.said(error.orig if isinstance(error.orig, Exception) else error) from error
+    except backend.errors as error:
+        raise backend.said(error) from error
+    except OSError as error:
+        raise Unavailable(
+            f"{backend.place} could not be made ({error.strerror}): see to its disk and rights, then try again."
+        ) from error
     return VERSIONS[-1]
 
 

@@ -7,21 +7,29 @@ on nothing but writing.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
 from engine.audit import canonical
 from engine.codec import to_json
 from engine.errors import InvalidInput
-from engine.model import Json, Site
+from engine.model import DueItem, Json, Site
 from engine.service import Change, parameters_hash
 from storage import statements as sql
 from storage.database import SITE_REF, Database
 from storage.ledger import is_registered, sections_of
-from storage.rows import TABLE_OF, work_put, work_row
+from storage.rows import TABLE_OF, Work, work_moved, work_put, work_row
 from storage.seal import Place, Random, seal
 from storage.tables import Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """What a pathway's pack says here: the fields that hold people's own words, the priorities of due items."""
+
+    texts: frozenset[str] = frozenset()
+    priorities: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ class Preparer:
     def __init__(self, database: Database, random: Random) -> None:
         """Seal with the keys of the database's vault; `random` salts."""
         self._database, self._random = database, random
-        self._texts: dict[str, frozenset[str]] = {}
+        self._packs: dict[str, Pack] = {}
         self._lock = Lock()
 
     def __call__(self, change: Change) -> Prepared:
@@ -63,7 +71,7 @@ class Preparer:
         person = SITE_REF if isinstance(before, Site) else before.person.id
         chain = None if isinstance(before, Site) or not is_registered(change) else before.id
         key = self._database.vault.key(person)
-        sections = sections_of(change, person, self._texts_of(change.decision.pathway))
+        sections = sections_of(change, person, self._pack(change.decision.pathway).texts)
         place = Place(origin=self._database.origin, entry=change.command.id)
         commitments, blob = seal(sections, key, place, self._random)
         return Prepared(
@@ -74,7 +82,7 @@ class Preparer:
             commitments=commitments,
             blob=blob,
             person_row=self._person_row(change) if chain is not None else None,
-            work=_work(change, chain) if chain is not None else {},
+            work=self._work(change) if chain is not None else {},
             sets=tuple(_parameter_sets(change)),
         )
 
@@ -93,42 +101,7 @@ class Preparer:
             "key_id": key.id,
         }
 
-    def _texts_of(self, pathway: str) -> frozenset[str]:
-        """Give the names of a pathway's fields that hold people's own words; asked of its pack once."""
-        with self._lock:
-            known = self._texts.get(pathway)
-        if known is not None:
-            return known
-        found = self._database.look(sql.PACK, {"sha256": pathway})
-        if found is None:
-            return frozenset()
-        forms = json.loads(found[0]).get("forms", {})
-        names = frozenset(name for form in forms.values() for name in _text_fields(form))
-        with self._lock:
-            self._texts[pathway] = names
-        return names
-
-
-def _text_fields(form: dict[str, Any]) -> Iterator[str]:
-    for name, field in (form.get("fields") or {}).items():
-        if field.get("type") == "text":
-            yield name
-        yield from _text_fields(field)
-
-
-def person_place(origin: str, person: str, version: int) -> Place:
-    """Give where a person's sealed state belongs: to no entry, but to one version of one person."""
-    return Place(origin=origin, entry=f"person {person} {version}")
-
-
-def _work(change: Change, chain: str) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for item in work_put(change.decision.events):
-        found.setdefault(TABLE_OF[type(item)], []).append(work_row(chain, item))
-    return found
-
-
-def _parameter_sets(change: Change) -> Iterator[tuple[str, bytes]]:
+    def _parameter_sets(change: Change) -> Iterator[tuple[str, bytes]]:
     for sha, data, _, _ in change.packs:
         _require_hash(sha, data, "pack")
     for sha, data in change.parameter_sets:

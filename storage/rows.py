@@ -9,13 +9,16 @@ from datetime import date, datetime
 
 from engine.audit import instant, instant_from
 from engine.decision import Put
-from engine.model import DueItem, Episode, Flag, Json, Message, Person, Role, Timer
+from engine.model import DueItem, Episode, Json, Message, Person, Role, Timer
 from storage.tables import Row
 
 # What a decision says of the picture afterwards, copied into list columns of the same name.
 PICTURED = ("response", "chronicity", "baseline", "last", "change")
 URGENCIES = ("", "routine", "urgent", "emergency")
 ENDED = ("closed", "void")
+# The lanes of the worklist, by what does not change with time; see `place_of`.
+EMERGENCY, URGENT, SAFETY, SAFETY_ESCALATED, ESCALATED, ORDINARY = LANES = "012345"
+UNDATED = "~"  # after every date, as text
 # The worker's own columns: no entry speaks of them, so no entry can vouch for them.
 UNVOUCHED = frozenset({"lease_owner", "lease_until", "fence", "attempt", "last_error"})
 
@@ -35,7 +38,7 @@ class Moment:
 def episode_row(episode: Episode, person: Person, moment: Moment, before: Row | None) -> Row:
     """Give the list row of an episode after an entry; an entry without a picture keeps that of the row before."""
     region, kind = person.episodes.get(episode.id, ("", ""))
-    open_flags = [flag for flag in episode.flags if flag.cleared_at is None]
+    open_flags = sum(flag.cleared_at is None for flag in episode.flags)
     due = [item.due_at for item in episode.due_items if item.status == "open" and item.due_at is not None]
     stays = episode.stays
     return {
@@ -52,8 +55,8 @@ def episode_row(episode: Episode, person: Person, moment: Moment, before: Row | 
         "plan_version": episode.plan_version,
         "last_idx": moment.idx,
         **_pictured(moment.derived, before),
-        "flags_open": len(open_flags),
-        "urgency": _urgency(open_flags),
+        "flags_open": open_flags,
+        "urgency": _lifted(episode),
         "next_due_at": instant(min(due)) if due else None,
         "opened_at": before["opened_at"] if before else instant(stays[0].since if stays else moment.at),
         "closed_at": instant(stays[-1].since if stays else moment.at) if kind in ENDED else None,
@@ -67,10 +70,6 @@ def _pictured(derived: Mapping[str, Json], before: Row | None) -> Row:
     return {name: None if derived.get(name) is None else str(derived[name]) for name in PICTURED}
 
 
-def _urgency(flags: list[Flag]) -> str:
-    return max((flag.urgency for flag in flags), key=URGENCIES.index, default="")
-
-
 def work_put(events: Iterable[object]) -> list[Work]:
     """Give the due items, timers and messages these events put down, the last word on each, in id order."""
     last = {
@@ -81,21 +80,54 @@ def work_put(events: Iterable[object]) -> list[Work]:
     return [last[key] for key in sorted(last)]
 
 
-def work_row(episode: str, item: Work) -> Row:
-    """Give the row of a due item, timer or message, in the table `TABLE_OF` names."""
+def work_row(episode: Episode, item: Work, priorities: Mapping[str, str]) -> Row:
+    """Give the row of a due item, timer or message, in the table `TABLE_OF` names.
+
+    `priorities` are those that the episode's pathway gives to kinds of due items (normal where it names none).
+    """
     match item:
         case DueItem():
-            return due_item_row(episode, item)
+            return due_item_row(episode, item, priorities.get(item.kind, "normal"))
         case Timer():
-            return timer_row(episode, item)
+            return timer_row(episode.id, item)
         case Message():
-            return message_row(episode, item)
+            return message_row(episode.id, item)
 
 
-def due_item_row(episode: str, item: DueItem) -> Row:
+def work_moved(before: Episode, after: Episode) -> tuple[DueItem, ...]:
+    """Give the due items whose rows change with the episode's own: another team, owner or urgency moves what is open."""
+    same = before.team == after.team and before.owner == after.owner
+    if same and (before.flags is after.flags or _lifted(before) == _lifted(after)):
+        return ()
+    return tuple(item for item in after.due_items if item.status == "open")
+
+
+def _lifted(episode: Episode) -> str:
+    open_flags = (flag.urgency for flag in episode.flags if flag.cleared_at is None)
+    return max(open_flags, key=URGENCIES.index, default="")
+
+
+def place_of(item: DueItem, priority: str, urgency: str) -> str:
+    """Give where an open item stands in the worklist, as text that sorts: its lane, then when it is due.
+
+    `urgency` is its episode's: an open emergency or urgent red flag lifts all work of its episode.
+    """
+    if "emergency" in (priority, urgency):
+        lane = EMERGENCY
+    elif "urgent" in (priority, urgency):
+        lane = URGENT
+    elif priority == "safety":
+        lane = SAFETY_ESCALATED if item.rung > 0 else SAFETY
+    else:
+        lane = ESCALATED if item.rung > 0 else ORDINARY
+    return f"{lane} {instant(item.due_at) if item.due_at else UNDATED}"
+
+
+def due_item_row(episode: Episode, item: DueItem, priority: str) -> Row:
     """Give a due item's row."""
+    is_open = item.status == "open"
     return {
-        "episode_id": episode,
+        "episode_id": episode.id,
         "id": item.id,
         "kind": item.kind,
         "occurrence": item.occurrence,
@@ -113,6 +145,9 @@ def due_item_row(episode: str, item: DueItem) -> Row:
         "fired": item.fired,
         "snoozed_until": _maybe(item.snoozed_until),
         "closed_by": item.closed_by,
+        "team": episode.team if is_open else None,
+        "assignee": (episode.owner if item.owner is None else item.owner) if is_open else None,
+        "place": place_of(item, priority, _lifted(episode)) if is_open else None,
     }
 
 

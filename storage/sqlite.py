@@ -8,7 +8,7 @@ after a nap: whoever has just committed is awake and wins again, and the others 
 import fcntl
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -36,6 +36,7 @@ LIBRARY: tuple[int, ...] = driver.sqlite_version_info
 # Older libraries can lose a WAL frame when two processes write and one of them resets the log.
 SAFE_FOR_TWO_WRITERS = (3, 51, 3)
 BUSY_SECONDS = 10
+TIDYING_MILLISECONDS = 50
 MOST_JOURNAL = 16_000_000  # bytes: four times what SQLite aims at by itself
 CONNECTING = (
     "PRAGMA foreign_keys = ON",
@@ -123,6 +124,7 @@ class Sqlite:
         """Name the files. `library` is the version of SQLite that decides whether two processes may write."""
         self.files, self.library = files, library
         self._locks: list[int] = []
+        self._enough = MOST_JOURNAL
         self._journal = files.directory / "stepcare.db-wal"
 
     @property
@@ -196,10 +198,18 @@ class Sqlite:
         """Empty the journal when it has grown: nobody writes now, and new readers can do without it.
 
         SQLite tries so by itself after a commit, but gives up when anybody is reading, and with several processes
-        somebody always is: the journal grew without end, and every read with it.
+        somebody always is: the journal grew without end, and every read with it. A long reader (a verification) is
+        not waited for: then it is tried again when the journal has grown by as much once more.
         """
-        if self._journal.stat().st_size > MOST_JOURNAL:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with suppress(DriverError, OSError):
+            if self._journal.stat().st_size < self._enough:
+                return
+            connection.execute(f"PRAGMA busy_timeout = {TIDYING_MILLISECONDS}")
+            try:
+                (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                self._enough = self._enough + MOST_JOURNAL if busy else MOST_JOURNAL
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
 
     def is_lost(self, connection: Connection) -> bool:  # noqa: ARG002 - a file does not hang up
         """Say no."""

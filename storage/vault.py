@@ -10,7 +10,7 @@ the main database: a crash between the two leaves a key that nobody uses, and no
 import base64
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from json import dumps
@@ -22,7 +22,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.audit import canonical, instant, parse_canonical, problem_in
-from engine.errors import Conflict, InvalidInput, NotFound, Unverifiable, VerificationFailed
+from engine.errors import Conflict, InvalidInput, NotFound, Unavailable, Unverifiable, VerificationFailed
 from storage.seal import KEY, NONCE, DataKey, Random
 
 try:  # the standard library's SQLite may be too old for several writing processes
@@ -122,11 +122,14 @@ def key_from_file(path: Path, random: Random, *, create: bool) -> LocalKey:
 
 
 def _write_secret(path: Path, secret: bytes) -> None:
-    # On the disk before it wraps anything: a data key must never outlive the key that opens it.
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    # On the disk before it wraps anything: a data key must never outlive the key that opens it. A half-written one
+    # never has the name.
+    new = path.with_suffix(".new")
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
         file.write(base64.b64encode(secret) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    new.rename(path)
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
@@ -340,7 +343,18 @@ class Vault:
         return None if found is None else str(found[0])
 
     def _one(self, query: str, *values: str) -> Any:
-        return self._connection.execute(query, values).fetchone()
+        with self._spoken_for():
+            return self._connection.execute(query, values).fetchone()
+
+    @contextmanager
+    def _spoken_for(self) -> Generator[None]:
+        """Raise what the driver refuses as ours."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            raise Unavailable(
+                f"The vault cannot be used now ({error}): nothing was kept. See to its disk and rights, then try again."
+            ) from error
 
     def _bound_to(self, ref: str, key_id: str) -> bytes:
         # Bound to its row, so that nobody can give one person's key to another by editing the file.
@@ -348,14 +362,21 @@ class Vault:
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._lock, self._spoken_for():
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                self._undo()
                 raise
-            self._connection.execute("COMMIT")
+
+    def _undo(self) -> None:
+        # After some errors (disk full) SQLite has undone it by itself; asking again would hide why. One that cannot
+        # even be undone is undone when it is next opened.
+        if self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
 
 
 def _row_of(details: Details) -> tuple[str, str | None, str, str]:

@@ -5,7 +5,6 @@ takes no new connections, finishes the requests in flight (for a bounded time), 
 handed to the writer is written, and exits 0.
 """
 
-import gc
 import logging
 import os
 import signal
@@ -15,6 +14,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from multiprocessing import current_process
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -25,7 +25,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from engine.errors import Conflict, InvalidInput, StepcareError
-from stepcare.app import App, open_app, wall_clock
+from stepcare.app import App, open_app, settle, wall_clock
 from stepcare.log import configure_log
 from stepcare.settings import Settings, read_settings
 from stepcare.web.api import Web
@@ -91,14 +91,13 @@ def web() -> Web:
     """Make the application of one process, from the environment; workers call this for themselves."""
     settings = service_settings()
     _open_log(settings)
-    return Web(opens(settings), random=os.urandom, monotonic=monotonic, started=settled)
+    return Web(opens(settings), random=os.urandom, monotonic=monotonic, started=lambda: settle(_number(settings)))
 
 
-def settled() -> None:
-    """Let the collector pass over what stays: packs, schemas and routes live as long as the process."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+def _number(settings: Settings) -> int | None:
+    """Count this process among those that serve together, from 0; None where it may wander over the cores."""
+    told = current_process().name.rpartition("-")[2]  # SpawnProcess-2
+    return (int(told) - 1 if told.isdigit() else 0) if settings.pin else None
 
 
 def _run(settings: Settings, listening: socket.socket, workers: int) -> None:

@@ -7,11 +7,10 @@ from itertools import count
 from pathlib import Path
 
 from engine.model import Command
-from stepcare.app import App, open_app
+from stepcare.app import App, open_app, settle
 from stepcare.log import configure_log
-from stepcare.web.server import settled
 from tests.bench.driven import Act, Order, drive
-from tests.bench.work import CLOCK, People, ask, contacts, courses, steps
+from tests.bench.work import CLOCK, People, ask, calls, contacts, courses, present, steps
 
 FASTEST = 6000  # decisions a second that must not wait for a person
 
@@ -19,6 +18,10 @@ FASTEST = 6000  # decisions a second that must not wait for a person
 def acts_of(app: App, prefix: str, order: Order, numbers: "count[int]") -> list[Act]:
     """Give one act for each caller, its people waiting."""
     callers = int(order["threads"])
+    if order["work"] == "present":
+        most = int(FASTEST * float(order["seconds"]) / callers) + 1
+        found = present(app, most * callers)
+        return [_act(app, calls(found[one::callers], f"{prefix}-{next(numbers)}")) for one in range(callers)]
     walk = steps() if order["work"] == "courses" else ()
     length = len(walk) or 21
     made: list[Act] = []
@@ -38,7 +41,7 @@ def _act(app: App, asked: Iterator[tuple[Command, datetime]]) -> Act:
     return act
 
 
-def main(database: str, vault: str, prefix: str) -> None:
+def main(database: str, vault: str, name: str, number: str) -> None:
     """Open the database and follow orders."""
     configure_log("warning", "console", CLOCK)  # as `stepcare` is run where nobody asks for more
     numbers = count()
@@ -46,8 +49,8 @@ def main(database: str, vault: str, prefix: str) -> None:
         for sha256 in app.store.site().pathways.values():
             app.engine.compiled(sha256)
         steps()
-        settled()  # as the service does
-        drive(lambda order: acts_of(app, prefix, order, numbers))
+        settle(int(number))  # as the service does
+        drive(lambda order: acts_of(app, f"{name}{number}", order, numbers))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+UNMEASURED = "not measured"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
@@ -19,6 +21,8 @@ class Figure:
     @property
     def verdict(self) -> str:
         """Say whether the floor was held."""
+        if self.measured == UNMEASURED:
+            return self.floor
         return {None: "", True: f"✓ {self.floor}", False: f"**below** {self.floor}"}[self.held]
 
     @property
@@ -48,6 +52,16 @@ class Section:
 def missed(sections: Sequence[Section]) -> list[str]:
     """Name the figures that did not hold their floor."""
     return [f"{part.title}: {one.what}" for part in sections for one in part.figures if one.held is False]
+
+
+def unmeasured(what: str, why: object, floor: str = "") -> Figure:
+    """Say of something that this machine lacks what it takes, and what to do."""
+    return Figure(what=what, measured=UNMEASURED, beside=str(why), floor=floor)
+
+
+def left_out(sections: Sequence[Section]) -> list[str]:
+    """Name what could not be measured here."""
+    return [f"{part.title}: {one.what}" for part in sections for one in part.figures if one.measured == UNMEASURED]
 
 
 def judged(sections: Sequence[Section]) -> int:

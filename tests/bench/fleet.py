@@ -81,7 +81,7 @@ class Driven:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self._process.args} ended: see above.")
+            raise SystemExit(f"{self._process.args!r} ended: see above.")
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -114,6 +114,10 @@ class Fleet:
 
     def __exit__(self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None) -> None:
         """Let all end."""
+        self.stop()
+
+    def stop(self) -> None:
+        """Let all end."""
         for one in self._all:
             one.stop()
 
@@ -141,7 +145,7 @@ def ours(place: Place, processes: int, name: str) -> Fleet:
     vault = str(place.vault or "")
     return Fleet(
         *(
-            [sys.executable, "-m", "tests.bench.caller", place.database, vault, f"{name}{number}"]
+            [sys.executable, "-m", "tests.bench.caller", place.database, vault, name, str(number)]
             for number in range(processes)
         )
     )

@@ -1,6 +1,6 @@
 """Places to measure in: a site that is ready to work, on SQLite or on PostgreSQL."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.worlds import PACK
 from workflows.load import load_pack
 
 ZONE = "Europe/Berlin"
+Start = Callable[[], Server]  # starts the server when it is first called; NoServer where there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

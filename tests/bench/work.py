@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 from typing import cast
 
 from engine.model import Actor, Command, Json, Kind, Outcome, Role
@@ -18,6 +18,7 @@ from tests.bench.counts import course
 
 CONTACTS = 20  # in one episode, before the next is registered
 START = datetime(2026, 3, 2, 8, tzinfo=UTC)
+LATER = datetime(2027, 1, 4, 8, tzinfo=UTC)  # after whatever was imported by the machine's own clock
 ANN = Actor(id="ann", role=Role.COORDINATOR, teams=frozenset({"main"}))
 MINE = re.compile(r"\bc\d+\b")  # a command of the course, by which its records and timers are named
 
@@ -103,10 +104,24 @@ def courses(people: People, prefix: str, found: tuple[Step, ...]) -> Iterator[tu
                     actor=replace(one.actor, teams=ANN.teams),
                     episode=episode,
                     values=values,
-                    of=None if one.of is None else MINE.sub(lambda name: f"{episode}-{name[0]}", one.of),
+                    of=None if one.of is None else MINE.sub(rf"{episode}-\g<0>", one.of),
                 ),
                 START + step.after,
             )
+
+
+def present(app: App, most: int) -> list[str]:
+    """Give so many of the episodes that are there, taken at random among those least decided about."""
+    with app.database.reading() as connection:
+        return [row[0] for row in connection.execute(f"SELECT id FROM episode ORDER BY version, random() LIMIT {most}")]  # noqa: S608 - a number
+
+
+def calls(found: list[str], prefix: str) -> Iterator[tuple[Command, datetime]]:
+    """Give contacts on these episodes, one after the other."""
+    for number, episode in enumerate(cycle(found)):
+        said: dict[str, Json] = {"channel": "telephone", "result": "no_answer"}
+        command = _command(episode, number, Kind.CONTACT, said)
+        yield replace(command, id=f"{prefix}-{number}"), LATER
 
 
 def _renamed(value: Json, episode: str) -> Json:

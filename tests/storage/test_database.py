@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -287,3 +288,34 @@ def steps_of_a_keyed_visit(acts: Acts, key: str) -> int:
     acts.keep(acts.visiting("e1", key=key))
     writer.set_progress_handler(None, 0)
     return count
+
+
+def test_a_grown_journal_is_emptied_and_a_reader_is_not_waited_for(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With somebody always reading SQLite never empties its journal by itself; a long reader delays nobody."""
+    monkeypatch.setattr("storage.sqlite.MOST_JOURNAL", 100_000)
+    journal = directory / "stepcare.db-wal"
+    with closing(opening(directory)) as database, closing(connect(Files.of(directory).database)) as reader:
+        beat(database)
+        reader.execute("BEGIN")
+        reader.execute("SELECT n FROM audit_head").fetchone()
+        begun = time.monotonic()
+        for _ in range(30):
+            beat(database)
+        grown, waited = journal.stat().st_size, time.monotonic() - begun
+        reader.execute("ROLLBACK")
+        for _ in range(60):
+            beat(database)
+        emptied = journal.stat().st_size
+
+    assert waited < 5
+    assert grown > 500_000
+    assert emptied < grown / 2
+
+
+def beat(database: Database) -> None:
+    """Write something big that no entry speaks of."""
+    told = {"id": secrets.token_hex(4), "version": secrets.token_hex(10_000)}
+    with database.writing() as connection:
+        connection.execute("INSERT INTO worker VALUES (:id, '2026', :version)", told)

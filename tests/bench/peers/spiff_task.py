@@ -2,7 +2,7 @@
 
 import io
 import sys
-from itertools import count
+from itertools import count, pairwise
 
 from lxml import etree
 from SpiffWorkflow.bpmn import BpmnWorkflow
@@ -22,7 +22,7 @@ def process() -> bytes:
     names = ["start", *(f"task{number}" for number in range(TASKS)), "end"]
     flows = "".join(
         f'<sequenceFlow id="flow{number}" sourceRef="{one}" targetRef="{other}"/>'
-        for number, (one, other) in enumerate(zip(names, names[1:], strict=False))
+        for number, (one, other) in enumerate(pairwise(names))
     )
     tasks = "".join(f'<manualTask id="{one}" name="{one}"/>' for one in names[1:-1])
     return (

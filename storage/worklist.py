@@ -1,0 +1,146 @@
+"""How the worklist is read: rank by rank, each from an index that holds it in its order, and no further than the page.
+
+An open due item has a place: its lane, by what does not change with time, and its due instant. A rank is one or two
+reaches of lanes. So nothing is sorted but the lines of one page, however many items there are.
+
+Whether a window has begun is not in a place. A list in the order of due instants could walk over everything that is
+still to come before it meets the first window that is open. So such a walk has a budget; where it is not enough, few
+windows can be open, and those are found by the instants at which they opened.
+"""
+
+# ruff: noqa: S608 - the SQL is made of our own names; every value is a parameter
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from storage.rows import EMERGENCY, ESCALATED, LANES, ORDINARY, SAFETY, SAFETY_ESCALATED, UNDATED, URGENT
+from storage.tables import TABLES
+
+RANKS = ("emergency", "urgent", "late_safety", "escalated", "overdue", "due", "coming", "undated")
+DUE_NOW, COMING = RANKS.index("due"), RANKS.index("coming")
+BUDGET = 600
+LAST = "\x7f"  # after every id, and after UNDATED
+BEFORE_UNDATED = "}"
+COLUMNS = [column.name for column in TABLES["due_item"].columns if column.name not in ("team", "assignee", "place")]
+
+Place = tuple[str, str, str]
+Scope = Literal["", "team", "assignee", "episode_id"]
+Walk = Literal["whole", "budgeted", "opened"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """A stretch of one lane: after `low` (place, episode, id), up to and with the place `high`."""
+
+    low: Place
+    high: str
+
+    def after(self, due_key: str, episode: str, item: str) -> "Reach":
+        """Give what is left of it after the last line of a page."""
+        return Reach(max(self.low, (f"{self.low[0][0]} {due_key}", episode, item)), self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """Everything that makes a difference in the text of a query. The numbers say how many values are given."""
+
+    scope: Scope
+    walk: Walk = "whole"
+    reaches: int = 1
+    coming: bool = False
+    snoozed: bool = False
+    role: bool = False
+    owner: bool = False
+    teams: int = 0
+    kinds: int = 0
+
+
+def reaches_of(rank: int, now: str) -> list[Reach]:
+    """Give where the items of a rank have their places; whether their window has begun is asked besides."""
+
+    def reach(lane: str, low: str, high: str) -> Reach:
+        return Reach((f"{lane}{low}", "", ""), f"{lane} {high}")
+
+    def late(lane: str) -> Reach:
+        return reach(lane, "", now)
+
+    def later(lane: str) -> Reach:
+        return reach(lane, f" {now}{LAST}", BEFORE_UNDATED)
+
+    def undated(lane: str) -> Reach:
+        return reach(lane, f" {BEFORE_UNDATED}", UNDATED)
+
+    ordinary = (SAFETY, ORDINARY)
+    match RANKS[rank]:
+        case "emergency":
+            return [reach(EMERGENCY, "", UNDATED)]
+        case "urgent":
+            return [reach(URGENT, "", UNDATED)]
+        case "late_safety":
+            return [late(SAFETY), late(SAFETY_ESCALATED)]
+        case "escalated":
+            return [reach(SAFETY_ESCALATED, f" {now}{LAST}", UNDATED), reach(ESCALATED, "", UNDATED)]
+        case "overdue":
+            return [late(ORDINARY)]
+        case "undated":
+            return [undated(lane) for lane in ordinary]
+        case _:
+            return [later(lane) for lane in ordinary]
+
+
+def values_of(reaches: Sequence[Reach]) -> Iterator[tuple[str, str]]:
+    """Give the parameters of reaches by name."""
+    for number, one in enumerate(reaches):
+        place, episode, item = one.low
+        yield f"low{number}", place
+        yield f"episode{number}", episode
+        yield f"id{number}", item
+        yield f"high{number}", one.high
+
+
+@cache
+def statement(shape: Shape) -> str:
+    """Give the query of one rank: from each reach at most a page, in no order between them.
+
+    `:most` lines; windows that begin up to `:horizon` (coming: and after `:now`).
+    """
+    parts = " UNION ALL ".join(
+        f"SELECT * FROM ({_part(shape, number)}) AS part{number}" for number in range(shape.reaches)
+    )
+    columns = ", ".join(f"found.{name}" for name in (*COLUMNS, "place"))
+    return (
+        f"SELECT {columns}, episode.person_ref, episode.region, episode.state, episode.team, "
+        f"episode.owner AS episode_owner FROM ({parts}) AS found JOIN episode ON episode.id = found.episode_id"
+    )
+
+
+def _part(shape: Shape, number: int) -> str:
+    # Concatenating nothing hides a column from the planner: each walk has one index that fits, and no other is chosen.
+    place = "place || ''" if shape.walk == "opened" or shape.scope == "episode_id" else "place"
+    opens_at = "opens_at" if shape.walk == "opened" else "opens_at || ''"
+    order = f"ORDER BY {place}, episode_id, id"
+    reach = [
+        *([f"{shape.scope} = :scope{number}"] if shape.scope else []),
+        f"({place}, episode_id, id) > (:low{number}, :episode{number}, :id{number})",
+        f"{place} <= :high{number}",
+        "place IS NOT NULL",
+    ]
+    which = [f"{opens_at} <= :horizon", *([f"{opens_at} > :now"] if shape.coming else []), *_filters(shape)]
+    if shape.walk == "budgeted":
+        inner = f"SELECT * FROM due_item WHERE {' AND '.join(reach)} {order} LIMIT :budget"
+        return f"SELECT * FROM ({inner}) AS walked WHERE {' AND '.join(which)} {order} LIMIT :most"
+    return f"SELECT * FROM due_item WHERE {' AND '.join((*reach, *which))} {order} LIMIT :most"
+
+
+def _filters(shape: Shape) -> Iterator[str]:
+    if not shape.snoozed:
+        yield "(snoozed_until IS NULL OR snoozed_until <= :now)"
+    if shape.role:
+        yield "owner_role = :role"
+    if shape.owner:
+        yield "assignee = :owner"
+    for name, column, many in (("team", "team", shape.teams), ("kind", "kind", shape.kinds)):
+        if many:
+            yield f"{column} IN ({', '.join(f':{name}{number}' for number in range(many))})"
