@@ -33,8 +33,19 @@ check: setup             ## lint, format, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: setup             ## measure on this machine; the figures go to docs/performance.md
-	$(BIN)/python -m tests.bench
+bench: setup .venv-bench/.locked  ## measure on this machine beside others; writes docs/performance.md (BENCH_EPISODES=0: no million)
+	BENCH_EPISODES=$(BENCH_EPISODES) $(BIN)/python -m tests.bench
+
+# The peers live apart from us: their packages are not ours.
+.venv-bench/.locked: requirements-bench.lock
+ifdef UV
+	@test -x .venv-bench/bin/python || $(UV) venv --quiet --no-python-downloads --python $(PYTHON) .venv-bench
+	$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes --only-binary :all: -r $<
+else
+	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+endif
+	@touch $@
 
 test-long: setup         ## the tests that take minutes
 	$(BIN)/pytest -n auto -m long
@@ -61,6 +72,7 @@ $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 
 lock:                    ## resolve the pinned packages anew (needs uv; writes no addresses)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --extra dev pyproject.toml -o requirements.lock
+	sed -n '/^bench = \[/,/^\]/s/^ *"\(.*\)",$$/\1/p' pyproject.toml | uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate - -o requirements-bench.lock
 
 clean:                   ## remove what make made
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	rm -rf $(VENV) .venv-bench var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -101,7 +101,55 @@ class Preparer:
             "key_id": key.id,
         }
 
-    def _parameter_sets(change: Change) -> Iterator[tuple[str, bytes]]:
+    def _work(self, change: Change) -> dict[str, list[Row]]:
+        found: dict[str, list[Row]] = {}
+        before, after = change.before, change.after
+        if isinstance(before, Site) or isinstance(after, Site):
+            return found
+        work: list[Work] = work_put(change.decision.events)
+        put = {item.id for item in work if isinstance(item, DueItem)}
+        work += (item for item in work_moved(before, after) if item.id not in put)
+        for item in work:
+            row = work_row(after, item, self._pack(after.pathway).priorities)
+            found.setdefault(TABLE_OF[type(item)], []).append(row)
+        return found
+
+    def _pack(self, pathway: str) -> Pack:
+        """Give what a pathway's pack says here; it is asked once."""
+        with self._lock:
+            known = self._packs.get(pathway)
+        if known is not None:
+            return known
+        found = self._database.look(sql.PACK, {"sha256": pathway})
+        if found is None:
+            return Pack()
+        said = json.loads(found[0])
+        names = frozenset(name for form in said.get("forms", {}).values() for name in _text_fields(form))
+        pack = Pack(texts=names, priorities=priorities_in(said))
+        with self._lock:
+            self._packs[pathway] = pack
+        return pack
+
+
+def priorities_in(pack: Mapping[str, Any]) -> dict[str, str]:
+    """Give the priorities a pack gives to kinds of due items; normal is not said."""
+    due = pack.get("due", {})
+    return {kind: str(policy["priority"]) for kind, policy in due.items() if policy.get("priority")}
+
+
+def _text_fields(form: dict[str, Any]) -> Iterator[str]:
+    for name, asked in (form.get("fields") or {}).items():
+        if asked.get("type") == "text":
+            yield name
+        yield from _text_fields(asked)
+
+
+def person_place(origin: str, person: str, version: int) -> Place:
+    """Give where a person's sealed state belongs: to no entry, but to one version of one person."""
+    return Place(origin=origin, entry=f"person {person} {version}")
+
+
+def _parameter_sets(change: Change) -> Iterator[tuple[str, bytes]]:
     for sha, data, _, _ in change.packs:
         _require_hash(sha, data, "pack")
     for sha, data in change.parameter_sets:

@@ -4,25 +4,36 @@ Lists read the clear columns only, so a page of fifty needs no keys; names come 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
 
 from engine.audit import instant, instant_from
 from engine.errors import InvalidInput
 from engine.model import DueItem, Role
-from storage.connection import rows
+from storage.connection import Connection, rows
 from storage.database import Database
 from storage.rows import due_item_from_row
 from storage.tables import TABLES, Row
+from storage.worklist import (
+    BUDGET,
+    COMING,
+    DUE_NOW,
+    RANKS,
+    Place,
+    Reach,
+    Scope,
+    Shape,
+    reaches_of,
+    statement,
+    values_of,
+)
 
 EPISODE, DUE = TABLES["episode"], TABLES["due_item"]
-RANKS = ("emergency", "urgent", "late_safety", "escalated", "overdue", "due", "coming", "undated")
-EMERGENCY, URGENT, LATE_SAFETY, ESCALATED, OVERDUE, DUE_NOW, COMING, UNDATED = range(len(RANKS))
-UNDATED_KEY = "~"  # after every date, as text
 MOST = 500
+MOST_TEAMS = 20  # whose lists are read side by side; of more, one list for everybody is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +87,12 @@ class EpisodeLine:
 class DueFilter:
     """Which work: every condition that is not None must hold.
 
-    `priorities` maps kinds of due items to the priority their policy has (normal where it is not named). `owner`:
-    who owes it, by name or as the owner of the episode. `until`: also what opens before then (None: now).
-    What is snoozed is left out until its day, unless `with_snoozed`.
+    `owner`: who owes it, by name or as the owner of the episode. `until`: also what opens before then (None: now).
+    What is snoozed is left out until its day, unless `with_snoozed`. `priorities` is not read any more: each item has
+    the priority that its own episode's pathway gives it.
     """
 
-    priorities: Mapping[str, str]
+    priorities: Mapping[str, str] = field(default_factory=dict)
     owner_role: Role | None = None
     owner: str | None = None
     teams: frozenset[str] | None = None
@@ -126,7 +137,8 @@ def episodes(database: Database, wanted: EpisodeFilter) -> list[EpisodeLine]:
     if wanted.open_only:
         conditions.append(table.closed_at.is_(None))
     if wanted.after:
-        conditions.append(_beyond((table.opened_at, table.id), wanted.after, 2))
+        place = (literal(one) for one in _parts(wanted.after, 2))
+        conditions.append(tuple_(table.opened_at, table.id) > tuple_(*place))
     return [_episode_line(row) for row in _rows(database, found.where(*conditions))]
 
 
@@ -135,63 +147,98 @@ def due_list(database: Database, now: datetime, wanted: DueFilter) -> list[DueLi
 
     An open emergency or urgent red flag lifts all work of its episode.
     """
-    item, episode = DUE.c, EPISODE.c
-    ranked = (
-        select(
-            *DUE.columns,
-            *(episode[name] for name in ("person_ref", "region", "state", "team")),
-            episode.owner.label("episode_owner"),
-            _rank(now, wanted.priorities).label("rank"),
-            func.coalesce(item.due_at, UNDATED_KEY).label("due_key"),
+    limit, seen = _limit(wanted.limit), _rank_and_place(wanted.after)
+    asked = _Asked.of(now, wanted)
+    lines: list[DueLine] = []
+    with database.reading() as connection:
+        for rank in range(seen[0] if seen else 0, len(RANKS)):
+            if len(lines) == limit or asked.scopes == ():
+                break
+            reaches = reaches_of(rank, asked.now)
+            if seen is not None and rank == seen[0]:
+                reaches = [one.after(seen[1]) for one in reaches]
+            lines += asked.lines(connection, rank, reaches, limit - len(lines))
+    return lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """A list that is asked for: the scope that its indexes are read in, and the values of its queries.
+
+    `scopes`: the teams, the owner or the episode; without any, there is nothing to see.
+    """
+
+    now: str
+    horizon: str
+    scopes: tuple[str, ...]
+    shape: Shape
+    values: Mapping[str, str]
+
+    @classmethod
+    def of(cls, now: datetime, wanted: DueFilter) -> Self:
+        """Choose the narrowest scope; every other condition is asked of each item."""
+        teams, kinds = sorted(wanted.teams or ()), sorted(wanted.kinds or ())
+        scope: Scope = ""
+        scopes: tuple[str, ...] = ("",)
+        if wanted.episode is not None:
+            scope, scopes = "episode_id", (wanted.episode,)
+        elif wanted.owner is not None:
+            scope, scopes = "assignee", (wanted.owner,)
+        elif len(teams) in range(1, MOST_TEAMS + 1):
+            scope, scopes = "team", tuple(teams)
+        if frozenset() in (wanted.teams, wanted.kinds):
+            scopes = ()
+        shape = Shape(
+            scope=scope,
+            snoozed=wanted.with_snoozed,
+            role=wanted.owner_role is not None,
+            owner=wanted.owner is not None and scope != "assignee",
+            teams=len(teams) if scope != "team" else 0,
+            kinds=len(kinds),
         )
-        .join(EPISODE, episode.id == item.episode_id)
-        .where(*_owed(now, wanted))
-        .subquery()
-    )
-    keys = (ranked.c.rank, ranked.c.due_key, ranked.c.episode_id, ranked.c.id)
-    found = select(ranked).order_by(*keys).limit(_limit(wanted.limit))
-    if wanted.after:
-        found = found.where(_beyond(keys, wanted.after, 4))
-    return [_due_line(row) for row in _rows(database, found)]
+        values = {
+            "now": instant(now),
+            "horizon": instant(wanted.until or now),
+            **{f"team{number}": one for number, one in enumerate(teams)},
+            **{f"kind{number}": one for number, one in enumerate(kinds)},
+            **({"role": wanted.owner_role.value} if wanted.owner_role is not None else {}),
+            **({"owner": wanted.owner} if wanted.owner is not None else {}),
+        }
+        return cls(now=values["now"], horizon=values["horizon"], scopes=scopes, shape=shape, values=values)
 
+    def lines(self, connection: Connection, rank: int, reaches: Sequence[Reach], most: int) -> list[DueLine]:
+        """Give the first lines of a rank within these reaches."""
+        shape = self.shape
+        if rank not in (DUE_NOW, COMING):
+            return self._walked(connection, rank, shape, reaches, most)
+        if rank == DUE_NOW:
+            asked = replace(self, horizon=min(self.now, self.horizon))
+        elif self.horizon <= self.now:
+            return []
+        else:
+            asked, shape = self, replace(shape, coming=True)
+        if shape.scope == "episode_id":
+            return asked._walked(connection, rank, shape, reaches, most)
+        found = asked._walked(connection, rank, replace(shape, walk="budgeted"), reaches, most)
+        if len(found) < most:
+            found = asked._walked(connection, rank, replace(shape, walk="opened"), reaches, most)
+        return found
 
-def _owed(now: datetime, wanted: DueFilter) -> list[ColumnElement[bool]]:
-    item, episode = DUE.c, EPISODE.c
-    conditions: list[ColumnElement[bool]] = [item.status == literal("open", literal_execute=True)]
-    horizon = instant(wanted.until or now)
-    conditions.append(item.opens_at <= horizon)
-    if not wanted.with_snoozed:
-        conditions.append(or_(item.snoozed_until.is_(None), item.snoozed_until <= instant(now)))
-    if wanted.owner_role is not None:
-        conditions.append(item.owner_role == wanted.owner_role.value)
-    if wanted.owner is not None:
-        conditions.append(func.coalesce(item.owner, episode.owner) == wanted.owner)
-    if wanted.teams is not None:
-        conditions.append(episode.team.in_(sorted(wanted.teams)))
-    if wanted.kinds is not None:
-        conditions.append(item.kind.in_(sorted(wanted.kinds)))
-    if wanted.episode is not None:
-        conditions.append(item.episode_id == wanted.episode)
-    return conditions
-
-
-def _rank(now: datetime, priorities: Mapping[str, str]) -> ColumnElement[int]:
-    item, flag = DUE.c, EPISODE.c.urgency
-
-    def of(priority: str) -> ColumnElement[bool]:
-        return item.kind.in_(sorted(kind for kind, one in priorities.items() if one == priority))
-
-    late = item.due_at <= instant(now)
-    return case(
-        (or_(of("emergency"), flag == "emergency"), EMERGENCY),
-        (or_(of("urgent"), flag == "urgent"), URGENT),
-        (and_(of("safety"), late), LATE_SAFETY),
-        (item.rung > 0, ESCALATED),
-        (late, OVERDUE),
-        (item.due_at.is_(None), UNDATED),
-        (item.opens_at <= instant(now), DUE_NOW),
-        else_=COMING,
-    )
+    def _walked(
+        self, connection: Connection, rank: int, shape: Shape, reaches: Sequence[Reach], most: int
+    ) -> list[DueLine]:
+        every = [(scope, one) for scope in self.scopes for one in reaches]
+        values = {
+            **self.values,
+            "horizon": self.horizon,
+            "most": most,
+            "budget": BUDGET,
+            **{f"scope{number}": scope for number, (scope, _) in enumerate(every)},
+            **dict(values_of([one for _, one in every])),
+        }
+        found = rows(connection.execute(statement(replace(shape, reaches=len(every))), values))
+        found.sort(key=lambda row: (row["place"][2:], row["episode_id"], row["id"]))
+        return [_due_line(rank, row) for row in found[:most]]
 
 
 def episodes_by_state(database: Database) -> dict[str, int]:
@@ -216,14 +263,21 @@ def _limit(limit: int) -> int:
     return limit
 
 
-def _beyond(keys: Sequence[ColumnElement[Any]], cursor: str, parts: int) -> ColumnElement[bool]:
-    """Give the condition of coming after a cursor. No key but the last can hold a space."""
-    given: list[Any] = cursor.split(" ", parts - 1)
-    if len(given) != parts:
+def _parts(cursor: str, many: int) -> list[str]:
+    """Take a cursor apart. No part but the last can hold a space."""
+    given = cursor.split(" ", many - 1)
+    if len(given) != many:
         raise InvalidInput(f"{cursor[:80]!r} is not a cursor of this list: use the one its last page gave.")
-    if parts > 2:
-        given[0] = int(given[0]) if given[0].isdigit() else -1
-    return tuple_(*keys) > tuple_(*(literal(one) for one in given))
+    return given
+
+
+def _rank_and_place(cursor: str) -> tuple[int, Place] | None:
+    if not cursor:
+        return None
+    rank, due_key, episode, item = _parts(cursor, 4)
+    if rank not in map(str, range(len(RANKS))):
+        raise InvalidInput(f"{cursor[:80]!r} is not a cursor of this list: use the one its last page gave.")
+    return int(rank), (due_key, episode, item)
 
 
 def _rows(database: Database, statement: Select[Any]) -> list[Row]:
@@ -255,9 +309,9 @@ def _episode_line(row: Row) -> EpisodeLine:
     )
 
 
-def _due_line(row: Row) -> DueLine:
+def _due_line(rank: int, row: Row) -> DueLine:
     return DueLine(
-        rank=RANKS[row["rank"]],
+        rank=RANKS[rank],
         item=due_item_from_row(row),
         episode=row["episode_id"],
         person=row["person_ref"],
@@ -265,5 +319,5 @@ def _due_line(row: Row) -> DueLine:
         state=row["state"],
         team=row["team"],
         episode_owner=row["episode_owner"],
-        cursor=f"{row['rank']} {row['due_key']} {row['episode_id']} {row['id']}",
+        cursor=f"{rank} {row['place'][2:]} {row['episode_id']} {row['id']}",
     )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from storage.rows import EMERGENCY, ESCALATED, LANES, ORDINARY, SAFETY, SAFETY_ESCALATED, UNDATED, URGENT
+from storage.rows import EMERGENCY, ESCALATED, ORDINARY, SAFETY, SAFETY_ESCALATED, UNDATED, URGENT
 from storage.tables import TABLES
 
 RANKS = ("emergency", "urgent", "late_safety", "escalated", "overdue", "due", "coming", "undated")
@@ -37,8 +37,9 @@ class Reach:
     low: Place
     high: str
 
-    def after(self, due_key: str, episode: str, item: str) -> "Reach":
-        """Give what is left of it after the last line of a page."""
+    def after(self, last: Place) -> "Reach":
+        """Give what is left of it after the last line of a page: when that was due, its episode, its id."""
+        due_key, episode, item = last
         return Reach(max(self.low, (f"{self.low[0][0]} {due_key}", episode, item)), self.high)
 
 
@@ -59,35 +60,18 @@ class Shape:
 
 def reaches_of(rank: int, now: str) -> list[Reach]:
     """Give where the items of a rank have their places; whether their window has begun is asked besides."""
-
-    def reach(lane: str, low: str, high: str) -> Reach:
-        return Reach((f"{lane}{low}", "", ""), f"{lane} {high}")
-
-    def late(lane: str) -> Reach:
-        return reach(lane, "", now)
-
-    def later(lane: str) -> Reach:
-        return reach(lane, f" {now}{LAST}", BEFORE_UNDATED)
-
-    def undated(lane: str) -> Reach:
-        return reach(lane, f" {BEFORE_UNDATED}", UNDATED)
-
-    ordinary = (SAFETY, ORDINARY)
-    match RANKS[rank]:
-        case "emergency":
-            return [reach(EMERGENCY, "", UNDATED)]
-        case "urgent":
-            return [reach(URGENT, "", UNDATED)]
-        case "late_safety":
-            return [late(SAFETY), late(SAFETY_ESCALATED)]
-        case "escalated":
-            return [reach(SAFETY_ESCALATED, f" {now}{LAST}", UNDATED), reach(ESCALATED, "", UNDATED)]
-        case "overdue":
-            return [late(ORDINARY)]
-        case "undated":
-            return [undated(lane) for lane in ordinary]
-        case _:
-            return [later(lane) for lane in ordinary]
+    after_now, undated = f" {now}{LAST}", f" {BEFORE_UNDATED}"
+    reaches = {
+        "emergency": ((EMERGENCY, "", UNDATED),),
+        "urgent": ((URGENT, "", UNDATED),),
+        "late_safety": ((SAFETY, "", now), (SAFETY_ESCALATED, "", now)),
+        "escalated": ((SAFETY_ESCALATED, after_now, UNDATED), (ESCALATED, "", UNDATED)),
+        "overdue": ((ORDINARY, "", now),),
+        "due": ((SAFETY, after_now, BEFORE_UNDATED), (ORDINARY, after_now, BEFORE_UNDATED)),
+        "coming": ((SAFETY, after_now, BEFORE_UNDATED), (ORDINARY, after_now, BEFORE_UNDATED)),
+        "undated": ((SAFETY, undated, UNDATED), (ORDINARY, undated, UNDATED)),
+    }
+    return [Reach((f"{lane}{low}", "", ""), f"{lane} {high}") for lane, low, high in reaches[RANKS[rank]]]
 
 
 def values_of(reaches: Sequence[Reach]) -> Iterator[tuple[str, str]]:

@@ -119,9 +119,10 @@ def test_nothing_points_outside_the_repository(path: Path) -> None:
     assert [mark for mark in SPELLED_APART if mark in text] == []
 
 
-def test_the_lock_pins_hashes_and_names_no_address() -> None:
-    """Every package of the lock is pinned and hashed, and no registry is written down anywhere."""
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-bench.lock"])
+def test_the_lock_pins_hashes_and_names_no_address(name: str) -> None:
+    """Every package of the locks is pinned and hashed, and no registry is written down anywhere."""
+    lock = (ROOT / name).read_text(encoding="utf-8")
     packages = re.split(r"\n(?=\S)", lock.strip())
 
     assert [one.splitlines()[0] for one in packages if "==" not in one or "--hash=sha256:" not in one] == []

@@ -24,7 +24,8 @@ KINDS = {
 }
 NOTES = (
     "Each peer does its smallest durable decision, with the same promise to the disk and nothing of what ours keeps: no "
-    "explanation, no sealed facts, no due work, no messages, no log that can be verified. Ours is the whole course of "
+    "explanation, no sealed facts, no due work, no messages, no log that can be verified. All keep to a core and spare "
+    "the collector, as ours does when it serves. Ours is the whole course of "
     "above, in turns with them. " + " · ".join(f"{name}: {does}." for name, does in KINDS.values())
 )
 

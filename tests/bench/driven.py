@@ -4,7 +4,9 @@ Ours and the peers are driven by these same lines, each in a process of its own.
 an environment of their own.
 """
 
+import gc
 import json
+import os
 import sys
 import threading
 import time
@@ -15,6 +17,15 @@ from typing import Any
 Act = Callable[[], object]
 Order = dict[str, Any]
 MOST_ERRORS = 3  # kinds of errors that are told
+
+
+def settle() -> None:
+    """Settle a peer in as our own processes do (`stepcare.app.settle`): what helps us is not kept from it."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def drive(prepare: Callable[[Order], list[Act]]) -> None:

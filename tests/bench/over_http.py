@@ -101,6 +101,9 @@ def _turns(place: Place, workers: int, who: str, folder: Path) -> list[Figure]:
 
 
 def _figures(who: str, mine: list[Served], theirs: list[Served]) -> Iterator[Figure]:
+    failed = sum(one.errors for one in theirs)
+    if failed:
+        raise SystemExit(f"The endpoint that does nothing failed {failed} times: its figures are worth nothing.")
     yield Figure(
         what=f"{who}: nothing at all",
         measured=f"{middle([one.rate for one in theirs]):,.0f}/s",

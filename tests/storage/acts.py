@@ -50,6 +50,12 @@ WORKER = Actor(id="worker", role=Role.SERVICE)
 NOTE = "Sleeps badly since the move to Canary Wharf."
 PACK = canonical(
     {
+        "due": {
+            "emergency_review": {"priority": "emergency"},
+            "reassessment": {},
+            "safety_call": {"priority": "safety"},
+            "urgent_review": {"priority": "urgent"},
+        },
         "forms": {"visit": {"fields": {"note": {"type": "text"}, "pain": {"type": "score"}}}},
         "id": "back",
         "version": "1",

@@ -9,6 +9,9 @@ from storage.connection import Connection, rows
 from storage.tables import TABLES, Row
 
 AROUND = ("pack", "parameter_set", "meta")
+SINCE = frozenset(
+    {("due_item", "team"), ("due_item", "assignee"), ("due_item", "place")}
+)  # the first version's columns are fewer
 AFTER = ("due_item", "timer", "message", "delivery_attempt", "idempotency", "worker")
 
 
@@ -77,4 +80,4 @@ def _insert(connection: Connection, table: str, row: Row) -> None:
 
 
 def _names(table: str) -> str:
-    return ", ".join(f'"{column.name}"' for column in TABLES[table].columns)
+    return ", ".join(f'"{column.name}"' for column in TABLES[table].columns if (table, column.name) not in SINCE)

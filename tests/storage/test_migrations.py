@@ -54,7 +54,13 @@ def test_the_first_version_still_makes_what_it_made(tmp_path: Path) -> None:
 
     now = {" ".join(one.split()) for one in statements()}
     assert sorted(one.split(" BEGIN")[0].split(" (")[0] for one in now - made) == [
+        *(
+            f"CREATE INDEX due_item_{scope}_{by} ON due_item"
+            for scope in ("all", "assignee", "team")
+            for by in ("opens", "place")
+        ),
         "CREATE INDEX idempotency_entry ON idempotency",
+        "CREATE TABLE due_item",
         "CREATE TABLE token",
         "CREATE TRIGGER audit_sealed_with_its_entry BEFORE INSERT ON audit_sealed",
     ]

@@ -21,8 +21,7 @@ from storage.queries import (
 from tests.storage.acts import NOW, Acts, a_task
 
 LATER = NOW + timedelta(days=20)
-PRIORITIES = {"safety_call": "safety", "emergency_review": "emergency", "urgent_review": "urgent"}
-DUE = DueFilter(priorities=PRIORITIES)
+DUE = DueFilter()
 
 
 @pytest.fixture

@@ -279,11 +279,11 @@ def test_a_store_that_did_not_ask_decide_is_found(acts: Acts) -> None:
     """A copy for lists that says other than the events is found even when our own code wrote it."""
     acts.register()
     acts.visit()
-    connection = connect(files_of(acts.store.database).database)
-    connection.execute("UPDATE due_item SET status = 'done'")
+    with acts.store.database.writing() as connection:
+        connection.execute("UPDATE due_item SET status = 'done'")
 
     report = verified(acts.store.database)
 
     assert [(fault.idx, fault.what) for fault in report.faults] == [(2, "due_item")]
-    connection.execute("UPDATE due_item SET status = 'open'")
-    connection.close()
+    with acts.store.database.writing() as connection:
+        connection.execute("UPDATE due_item SET status = 'open'")

@@ -1,4 +1,4 @@
-"""Tokens for programs; and a commit may append several entries before their sealed parts."""
+"""Tokens for programs; several entries in a commit before their sealed parts; due items know their place in the list."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Add the table of tokens; let a sealed part follow any entry of the commit under way."""
+    """Add the table of tokens; let a sealed part follow any entry of the commit under way; give open work its place."""
     run(Path(__file__))
 
 

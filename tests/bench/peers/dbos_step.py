@@ -11,7 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from dbos import DBOS, SQLAlchemyDatasource
 
-from tests.bench.driven import Act, Order, drive
+from tests.bench.driven import Act, Order, drive, settle
 
 INSTANCES = 64
 SCHEMA = (
@@ -37,6 +37,7 @@ def addresses(address: str) -> tuple[str, str]:
 
 def main(address: str) -> None:
     """Follow orders."""
+    settle()
     own, ours = addresses(address)
     DBOS(config={"name": "bench", "system_database_url": own, "log_level": "ERROR", "run_admin_server": False})
     data = SQLAlchemyDatasource.create(ours)

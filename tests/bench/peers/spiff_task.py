@@ -10,7 +10,7 @@ from SpiffWorkflow.bpmn.parser import BpmnParser
 from SpiffWorkflow.bpmn.serializer import BpmnWorkflowSerializer
 from SpiffWorkflow.util.task import TaskState
 
-from tests.bench.driven import Act, Order, drive
+from tests.bench.driven import Act, Order, drive, settle
 from tests.bench.peers.rows import Rows
 
 INSTANCES = 64
@@ -43,6 +43,7 @@ def fresh(serializer: BpmnWorkflowSerializer) -> str:
 
 def main(address: str) -> None:
     """Follow orders."""
+    settle()
     serializer = BpmnWorkflowSerializer()
     new = fresh(serializer)
     Rows(address).begin_with(dict.fromkeys(range(INSTANCES), new))

@@ -5,7 +5,7 @@ from itertools import count
 
 from statemachine import State, StateMachine
 
-from tests.bench.driven import Act, Order, drive
+from tests.bench.driven import Act, Order, drive, settle
 from tests.bench.peers.rows import Rows
 
 INSTANCES = 64
@@ -29,6 +29,7 @@ class Care(StateMachine):
 
 def main(address: str) -> None:
     """Follow orders."""
+    settle()
     Rows(address).begin_with(dict.fromkeys(range(INSTANCES), "intake"))
     connections: list[Rows] = []
 
