@@ -22,7 +22,8 @@ from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing
 from stepcare.shown import due_line_json
 from stepcare.sight import teams_of
-from storage.queries import MOST, RANKS, DueFilter, DueLine, due_list
+from storage.queries import MOST, DueFilter, DueLine, due_list
+from storage.worklist import RANKS
 
 Row = dict[str, Json]
 EMPTY = "Nothing is owed now. `stepcare due list --days 14` shows what opens in the next two weeks."
