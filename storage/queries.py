@@ -3,37 +3,25 @@
 Lists read the clear columns only, so a page of fifty needs no keys; names come from the vault afterwards.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, func, literal, select, tuple_
 
 from engine.audit import instant, instant_from
 from engine.errors import InvalidInput
 from engine.model import DueItem, Role
-from storage.connection import Connection, rows
+from storage.connection import rows
 from storage.database import Database
 from storage.rows import due_item_from_row
 from storage.tables import TABLES, Row
-from storage.worklist import (
-    BUDGET,
-    COMING,
-    DUE_NOW,
-    RANKS,
-    Place,
-    Reach,
-    Scope,
-    Shape,
-    reaches_of,
-    statement,
-    values_of,
-)
+from storage.worklist import RANKS, Asked, Place, Scope, Shape
 
 EPISODE, DUE = TABLES["episode"], TABLES["due_item"]
 MOST = 500
-MOST_TEAMS = 20  # whose lists are read side by side; of more, one list for everybody is read
+MOST_TEAMS = 8  # whose lists are read side by side; for more, everybody's is read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,98 +135,49 @@ def due_list(database: Database, now: datetime, wanted: DueFilter) -> list[DueLi
 
     An open emergency or urgent red flag lifts all work of its episode.
     """
-    limit, seen = _limit(wanted.limit), _rank_and_place(wanted.after)
-    asked = _Asked.of(now, wanted)
+    limit, (first, after) = _limit(wanted.limit), _rank_and_place(wanted.after)
+    asked = _asked(now, wanted)
     lines: list[DueLine] = []
     with database.reading() as connection:
-        for rank in range(seen[0] if seen else 0, len(RANKS)):
-            if len(lines) == limit or asked.scopes == ():
-                break
-            reaches = reaches_of(rank, asked.now)
-            if seen is not None and rank == seen[0]:
-                reaches = [one.after(seen[1]) for one in reaches]
-            lines += asked.lines(connection, rank, reaches, limit - len(lines))
+        for rank in range(first, len(RANKS)):
+            if asked.scopes and len(lines) < limit:
+                found = asked.found(connection, rank, after if rank == first else None, limit - len(lines))
+                lines += [_due_line(rank, row) for row in found]
     return lines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """A list that is asked for: the scope that its indexes are read in, and the values of its queries.
-
-    `scopes`: the teams, the owner or the episode; without any, there is nothing to see.
-    """
-
-    now: str
-    horizon: str
-    scopes: tuple[str, ...]
-    shape: Shape
-    values: Mapping[str, str]
-
-    @classmethod
-    def of(cls, now: datetime, wanted: DueFilter) -> Self:
-        """Choose the narrowest scope; every other condition is asked of each item."""
-        teams, kinds = sorted(wanted.teams or ()), sorted(wanted.kinds or ())
-        scope: Scope = ""
-        scopes: tuple[str, ...] = ("",)
-        if wanted.episode is not None:
-            scope, scopes = "episode_id", (wanted.episode,)
-        elif wanted.owner is not None:
-            scope, scopes = "assignee", (wanted.owner,)
-        elif len(teams) in range(1, MOST_TEAMS + 1):
-            scope, scopes = "team", tuple(teams)
-        if frozenset() in (wanted.teams, wanted.kinds):
-            scopes = ()
-        shape = Shape(
+def _asked(now: datetime, wanted: DueFilter) -> Asked:
+    """Choose the narrowest scope; every other condition is asked of each item."""
+    teams, kinds = sorted(wanted.teams or ()), sorted(wanted.kinds or ())
+    scope: Scope = ""
+    scopes: tuple[str, ...] = ("",)
+    if wanted.episode is not None:
+        scope, scopes = "episode_id", (wanted.episode,)
+    elif wanted.owner is not None:
+        scope, scopes = "assignee", (wanted.owner,)
+    elif len(teams) in range(1, MOST_TEAMS + 1):
+        scope, scopes = "team", tuple(teams)
+    values = {"now": instant(now)}
+    values |= {f"team{number}": one for number, one in enumerate(teams)}
+    values |= {f"kind{number}": one for number, one in enumerate(kinds)}
+    if wanted.owner_role is not None:
+        values["role"] = wanted.owner_role.value
+    if wanted.owner is not None:
+        values["owner"] = wanted.owner
+    return Asked(
+        now=values["now"],
+        horizon=instant(wanted.until or now),
+        scopes=() if frozenset() in (wanted.teams, wanted.kinds) else scopes,
+        shape=Shape(
             scope=scope,
             snoozed=wanted.with_snoozed,
             role=wanted.owner_role is not None,
             owner=wanted.owner is not None and scope != "assignee",
             teams=len(teams) if scope != "team" else 0,
             kinds=len(kinds),
-        )
-        values = {
-            "now": instant(now),
-            "horizon": instant(wanted.until or now),
-            **{f"team{number}": one for number, one in enumerate(teams)},
-            **{f"kind{number}": one for number, one in enumerate(kinds)},
-            **({"role": wanted.owner_role.value} if wanted.owner_role is not None else {}),
-            **({"owner": wanted.owner} if wanted.owner is not None else {}),
-        }
-        return cls(now=values["now"], horizon=values["horizon"], scopes=scopes, shape=shape, values=values)
-
-    def lines(self, connection: Connection, rank: int, reaches: Sequence[Reach], most: int) -> list[DueLine]:
-        """Give the first lines of a rank within these reaches."""
-        shape = self.shape
-        if rank not in (DUE_NOW, COMING):
-            return self._walked(connection, rank, shape, reaches, most)
-        if rank == DUE_NOW:
-            asked = replace(self, horizon=min(self.now, self.horizon))
-        elif self.horizon <= self.now:
-            return []
-        else:
-            asked, shape = self, replace(shape, coming=True)
-        if shape.scope == "episode_id":
-            return asked._walked(connection, rank, shape, reaches, most)
-        found = asked._walked(connection, rank, replace(shape, walk="budgeted"), reaches, most)
-        if len(found) < most:
-            found = asked._walked(connection, rank, replace(shape, walk="opened"), reaches, most)
-        return found
-
-    def _walked(
-        self, connection: Connection, rank: int, shape: Shape, reaches: Sequence[Reach], most: int
-    ) -> list[DueLine]:
-        every = [(scope, one) for scope in self.scopes for one in reaches]
-        values = {
-            **self.values,
-            "horizon": self.horizon,
-            "most": most,
-            "budget": BUDGET,
-            **{f"scope{number}": scope for number, (scope, _) in enumerate(every)},
-            **dict(values_of([one for _, one in every])),
-        }
-        found = rows(connection.execute(statement(replace(shape, reaches=len(every))), values))
-        found.sort(key=lambda row: (row["place"][2:], row["episode_id"], row["id"]))
-        return [_due_line(rank, row) for row in found[:most]]
+        ),
+        values=values,
+    )
 
 
 def episodes_by_state(database: Database) -> dict[str, int]:
@@ -271,9 +210,9 @@ def _parts(cursor: str, many: int) -> list[str]:
     return given
 
 
-def _rank_and_place(cursor: str) -> tuple[int, Place] | None:
+def _rank_and_place(cursor: str) -> tuple[int, Place | None]:
     if not cursor:
-        return None
+        return 0, None
     rank, due_key, episode, item = _parts(cursor, 4)
     if rank not in map(str, range(len(RANKS))):
         raise InvalidInput(f"{cursor[:80]!r} is not a cursor of this list: use the one its last page gave.")

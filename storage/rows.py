@@ -22,6 +22,8 @@ UNDATED = "~"  # after every date, as text
 # The worker's own columns: no entry speaks of them, so no entry can vouch for them.
 UNVOUCHED = frozenset({"lease_owner", "lease_until", "fence", "attempt", "last_error"})
 
+_ROLES = {role.value: role for role in Role}
+
 Work = DueItem | Timer | Message
 TABLE_OF: Mapping[type, str] = {DueItem: "due_item", Timer: "timer", Message: "message"}
 
@@ -164,7 +166,7 @@ def due_item_from_row(row: Row) -> DueItem:
         opens_at=instant_from(row["opens_at"]),
         due_at=_maybe_from(row["due_at"]),
         due_on=date.fromisoformat(row["due_on"]) if row["due_on"] else None,
-        owner_role=Role(row["owner_role"]),
+        owner_role=_ROLES[row["owner_role"]],
         status=row["status"],
         owner=row["owner"],
         rung=row["rung"],

@@ -1,5 +1,6 @@
 """Old databases come up to this program's schema with everything they hold."""
 
+import secrets
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,11 +12,15 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 import storage.migrate
+from engine.decision import Put
+from engine.model import Flag, Kind
 from storage.connection import Connection
 from storage.database import VERSIONS
 from storage.schema import statements
 from storage.sqlite import DRIVER, DriverError, connect
+from storage.store import Store
 from tests.servers import migrate_schema, the_server
+from tests.storage.acts import NOW, Acts
 from tests.storage.homes import Home
 from tests.storage.postgres_worlds import APP, OWNER, refusal, sitting
 from tests.storage.replayed import everything, replay
@@ -139,3 +144,78 @@ def test_forwards_only() -> None:
         assert "Stepcare migrates forwards only" in script.read_text(encoding="utf-8")
         assert script.with_suffix(".sql").exists()
         assert script.with_suffix(".postgresql.sql").exists()
+
+
+# Kind, rung, status, owner, due or undated; and which team, assignee and place it must get.
+OWED = (
+    ("reassessment", 0, "open", None, "2026-05-01", ("main", "ravi", "1 2026-05-01")),
+    ("emergency_review", 1, "open", "lena", "2026-05-01", ("main", "lena", "0 2026-05-01")),
+    ("reassessment", 0, "done", "lena", "2026-05-01", (None, None, None)),
+    ("reassessment", 0, "open", None, "2026-05-01", ("main", None, "5 2026-05-01")),
+    ("unheard_of", 2, "open", "lena", None, ("main", "lena", "4 ~")),
+    ("safety_call", 0, "open", None, "2026-05-01", ("main", None, "2 2026-05-01")),
+    ("safety_call", 1, "open", "lena", None, ("main", "lena", "3 ~")),
+    ("urgent_review", 1, "open", None, "2026-05-01", ("main", None, "1 2026-05-01")),
+)
+FLAGGED = 3  # the first so many belong to an episode of ravi's with an urgent red flag, the others to nobody's
+OWE = (
+    "INSERT INTO due_item (episode_id, id, kind, occurrence, title, anchor, opens_after, due_after, opens_at, due_at, "
+    "owner_role, status, owner, rung, fired) VALUES (:episode, :id, :kind, '', '', '', '', '', '', :due_at, 'lead', "
+    ":status, :owner, :rung, 0)"
+)
+LISTED = "SELECT team, assignee, place FROM due_item WHERE id LIKE 'item %' ORDER BY id"
+
+
+@pytest.fixture(scope="module")
+def flagged(founded_of: Callable[[str], Home], tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Give a database of two episodes: one of ravi's with an urgent red flag, and one that is nobody's."""
+    home = founded_of("sqlite").copy(tmp_path_factory.mktemp("flagged") / "data")
+    with closing(home.open()) as database:
+        acts = Acts(store=Store(database, secrets.token_bytes))
+        acts.publish()
+        acts.register("e1", "p1")
+        acts.register("e2", "p2")
+        flag = Flag(id="f1", item="fever", urgency="urgent", opened_at=NOW, record="r1")
+        acts.keep(acts.change(acts.store.episode("e1"), Kind.RECORD, Put(item=flag)))
+        acts.keep(acts.assigning("e1", "ravi"))
+    return home
+
+
+def owe(source: Home, old: Connection) -> None:
+    """Fill a database of the first version, and owe work of every lane in it."""
+    with closing(connect(Path(source.address) / "stepcare.db")) as connection:
+        old.execute("BEGIN")
+        replay(connection, old)
+        for number, (kind, rung, status, owner, due_at, _) in enumerate(OWED):
+            row = {"kind": kind, "rung": rung, "status": status, "owner": owner, "due_at": due_at}
+            episode = "e1" if number < FLAGGED else "e2"
+            old.execute(OWE, {**row, "episode": episode, "id": f"item {number}"})
+        old.execute("COMMIT")
+
+
+def test_work_of_the_first_version_gets_its_place_in_a_file(flagged: Home, tmp_path: Path) -> None:
+    """What is open comes into its team's, its owner's and everybody's list, in the lane its pathway gives it."""
+    path = tmp_path / "old.db"
+    migrate_file(path, "0001")
+    with closing(connect(path)) as old:
+        owe(flagged, old)
+
+    migrate_file(path, "head")
+
+    with closing(connect(path)) as new:
+        assert new.execute(LISTED).fetchall() == [listed for *_, listed in OWED]
+
+
+def test_work_of_the_first_version_gets_its_place_on_a_server(flagged: Home) -> None:
+    """The same on PostgreSQL."""
+    server = the_server()
+    url = server.empty_database()
+    migrate_schema(url, "0001")
+    with sitting(server, url, OWNER) as old:
+        owe(flagged, old)
+
+    migrate_schema(url)
+
+    with sitting(server, server.app_of(url), APP) as new:
+        assert new.execute(LISTED).fetchall() == [listed for *_, listed in OWED]
+    server.drop_database(url)

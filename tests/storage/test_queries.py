@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from engine.decision import Put
+from engine.decision import Assigned, Put
 from engine.derive import is_overdue
 from engine.errors import InvalidInput
 from engine.model import DueItem, Flag, Kind, Role
@@ -18,7 +18,10 @@ from storage.queries import (
     episodes_by_state,
     work_counts,
 )
-from tests.storage.acts import NOW, Acts, a_task
+from storage.verify import verify_log
+from storage.walk import opener_of
+from tests.storage.acts import NOW, PACK, Acts, a_task
+from tests.storage.homes import Home
 
 LATER = NOW + timedelta(days=20)
 DUE = DueFilter()
@@ -120,6 +123,58 @@ def test_work_is_filtered(busy: Acts, wanted: DueFilter, ids: list[str] | None) 
     else:
         assert ("snoozed" in found) is wanted.with_snoozed
         assert ("coming" in found) is (wanted.until is not None)
+
+
+def test_work_moves_with_its_episode(acts: Acts) -> None:
+    """Another owner, another team, a red flag: what is open moves in the lists in the same commit, also when it goes."""
+    acts.register()
+    put(acts, "e1", a_task(1, id="theirs"), a_task(2, id="ravi's", owner="ravi"), a_task(3, id="done", status="done"))
+    database = acts.store.database
+
+    acts.keep(acts.change(acts.store.episode("e1"), Kind.ASSIGN, Assigned(owner="lena", team="north")))
+
+    assert shown(database, replace(DUE, owner="lena")) == ["theirs"]
+    assert shown(database, replace(DUE, owner="ravi")) == ["ravi's"]
+    assert shown(database, replace(DUE, teams=frozenset({"north"}))) == ["ravi's", "theirs"]
+    assert shown(database, replace(DUE, teams=frozenset({"main"}))) == []
+
+    flag = Flag(id="f1", item="fever", urgency="emergency", opened_at=NOW, record="r1")
+    for cleared_at, rank in ((None, "emergency"), (LATER, "overdue")):
+        item = replace(flag, cleared_at=cleared_at)
+        acts.keep(acts.change(acts.store.episode("e1"), Kind.RECORD, Put(item=item)))
+        assert [line.rank for line in due_list(database, LATER, DUE)] == [rank, rank]
+
+
+def test_a_place_that_the_log_does_not_say_is_found(acts: Acts) -> None:
+    """What the worklist is read by is compared like every other copy, column by column."""
+    acts.register()
+    put(acts, "e1", a_task(1, kind="safety_call"))
+    database = acts.store.database
+
+    for name in ("team", "assignee", "place"):
+        with database.writing() as connection:
+            (before,) = connection.execute(f"SELECT {name} FROM due_item").fetchone()  # noqa: S608 - our own names
+            connection.execute(f"UPDATE due_item SET {name} = 'elsewhere'")  # noqa: S608
+        (fault,) = verify_log(database, opener_of(database)).faults
+        with database.writing() as connection:
+            connection.execute(f"UPDATE due_item SET {name} = :before", {"before": before})  # noqa: S608
+
+        assert (fault.what, fault.reason.partition(" in ")[2]) == ("due_item", f"{name}.")
+
+
+def test_a_lost_pack_is_one_finding(acts: Acts, home: Home) -> None:
+    """Which lane its pathway gave an item cannot be told without the pack: the item itself is not blamed."""
+    acts.register()
+    put(acts, "e1", a_task(1, kind="safety_call"))
+    database = acts.store.database
+
+    with home.unguarded() as connection:
+        connection.execute("UPDATE pack SET bytes = :data", {"data": PACK + b" "})
+    faults = verify_log(database, opener_of(database)).faults
+    with home.unguarded() as connection:
+        connection.execute("UPDATE pack SET bytes = :data", {"data": PACK})
+
+    assert [fault.what for fault in faults] == ["pack"]
 
 
 def test_overdue_means_the_same_in_lists_as_everywhere(busy: Acts) -> None:
