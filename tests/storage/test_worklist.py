@@ -124,7 +124,7 @@ def _episode(random: Random, number: int) -> Row:
 
 def _item(random: Random, episode: Row, number: int, *, crowded: bool) -> Row:
     # Few instants, so that many items tie, and instants meet the moment itself.
-    opens = MOMENT + timedelta(days=random.randint(-9, 9) if not crowded else random.choice((-9, -9, 9, 9, 0)))
+    opens = MOMENT + timedelta(days=random.randint(-9, 9) if not crowded else random.choice((-9, 9)))
     due = random.choice((None, opens, opens + timedelta(days=random.randint(0, 9))))
     if crowded:
         due = opens + timedelta(days=30 if number % 400 == 0 else random.choice((1, 2)))
