@@ -9,8 +9,10 @@ UV     := $(shell command -v uv 2>/dev/null)
 
 ifdef UV
 PIP_INSTALL := $(UV) pip install --quiet --python $(BIN)/python --no-python-downloads
+PIP_CHECK   := $(UV) pip check --quiet --python $(BIN)/python
 else
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --root-user-action=ignore
+PIP_CHECK   := $(BIN)/python -m pip check --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
@@ -40,10 +42,10 @@ bench: setup .venv-bench/.locked  ## measure on this machine beside others; writ
 .venv-bench/.locked: requirements-bench.lock
 ifdef UV
 	@test -x .venv-bench/bin/python || $(UV) venv --quiet --no-python-downloads --python $(PYTHON) .venv-bench
-	$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes --only-binary :all: -r $<
+	$(UV) pip install --quiet --python .venv-bench/bin/python --require-hashes --no-deps --only-binary :all: -r $<
 else
 	@test -x .venv-bench/bin/python || $(PYTHON) -m venv .venv-bench
-	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $<
+	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $<
 endif
 	@touch $@
 
@@ -62,12 +64,14 @@ ifdef UV
 else
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 endif
-	$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements.lock
+	# The lock is the whole answer, so nothing is resolved again: an old pip would ask for a newer coverage[toml].
+	$(PIP_INSTALL) --require-hashes --no-deps --only-binary :all: -r requirements.lock
 	@touch $@
 
 # The project itself: built with the hatchling that the lock has just installed, so that nothing more is fetched.
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(PIP_CHECK)
 	@touch $@
 
 lock:                    ## resolve the pinned packages anew (needs uv; writes no addresses)
