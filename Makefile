@@ -57,6 +57,7 @@ shots:                   ## pictures of the pages
 
 setup: $(VENV)/.installed
 
+# The lock is the whole answer, so nothing is resolved again: an old pip would ask for a newer coverage[toml].
 $(VENV)/.locked: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Stepcare needs Python 3.11 or newer: make PYTHON=python3.11")'
 ifdef UV
@@ -64,7 +65,6 @@ ifdef UV
 else
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 endif
-	# The lock is the whole answer, so nothing is resolved again: an old pip would ask for a newer coverage[toml].
 	$(PIP_INSTALL) --require-hashes --no-deps --only-binary :all: -r requirements.lock
 	@touch $@
 

@@ -14,7 +14,7 @@ CALLERS = (1, 16)
 FLOOR = 8.0
 NO_PEERS = (
     "there is no .venv-bench: make it with `make bench`, or by hand: python -m venv .venv-bench && .venv-bench/bin/pip "
-    "install --require-hashes -r requirements-bench.lock"
+    "install --require-hashes --no-deps -r requirements-bench.lock"
 )
 TITLE = "Beside others"
 KINDS = {
