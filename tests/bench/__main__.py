@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stepcare.app import wall_clock
 from stepcare.log import configure_log
+from tests.bench.auditing import beside_no_log
 from tests.bench.beside import beside_others
 from tests.bench.counts import PAGE, alone
 from tests.bench.durable import on_a_server, on_one_file
@@ -33,6 +34,7 @@ PARTS: dict[str, Part] = {
     "deciding": lambda _, __: alone(),
     "sqlite": lambda _, folder: on_one_file(folder),
     "postgres": on_a_server,
+    "log": beside_no_log,
     "peers": beside_others,
     "http": over_http,
     "million": lambda _, folder: at_size(folder, int(os.environ.get(EPISODES) or MANY)),

@@ -140,14 +140,11 @@ class Fleet:
         )
 
 
-def ours(place: Place, processes: int, name: str) -> Fleet:
+def ours(place: Place, processes: int, name: str, module: str = "tests.bench.caller") -> Fleet:
     """Start processes of ours on one database."""
     vault = str(place.vault or "")
     return Fleet(
-        *(
-            [sys.executable, "-m", "tests.bench.caller", place.database, vault, name, str(number)]
-            for number in range(processes)
-        )
+        *([sys.executable, "-m", module, place.database, vault, name, str(number)] for number in range(processes))
     )
 
 
