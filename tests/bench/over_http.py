@@ -46,12 +46,18 @@ NOTES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """What wrk saw: requests a second, milliseconds, and answers that were no success."""
+    """What wrk saw: requests a second, milliseconds, answers that were no success, and connections that broke."""
 
     rate: float
     p50: float
     p99: float
-    errors: int
+    refused: int
+    broken: int
+
+    @property
+    def errors(self) -> int:
+        """Give all that went wrong."""
+        return self.refused + self.broken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +132,13 @@ def _figures(who: str, mine: list[Served], theirs: list[Served]) -> Iterator[Fig
         held=middle(slower) <= SLOWEST,
     )
     errors = sum(one.errors for one in mine)
-    yield Figure(what=f"{who}: answers that are no success", measured=str(errors), floor="0", held=errors == 0)
+    yield Figure(
+        what=f"{who}: answers that are no success",
+        measured=str(errors),
+        beside=f"{sum(one.broken for one in mine)} of them broken connections" if errors else "",
+        floor="0",
+        held=errors == 0,
+    )
 
 
 # --- what is asked --------------------------------------------------------------------------------------------------
@@ -203,7 +215,8 @@ def _wrk(address: str, asked: Asked, seconds: int) -> Served:
         rate=said["requests"] / said["us"] * 1e6,
         p50=said["p50"] / 1e3,
         p99=said["p99"] / 1e3,
-        errors=said["status"] + said["other"],
+        refused=said["status"],
+        broken=said["other"],
     )
 
 
