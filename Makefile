@@ -16,7 +16,7 @@ PIP_CHECK   := $(BIN)/python -m pip check --disable-pip-version-check
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench test-long shots lock clean
+.PHONY: help setup run test check bench test-long verifier shots lock clean
 
 help:                    ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,6 +48,10 @@ else
 	.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $<
 endif
 	@touch $@
+
+verifier: setup          ## the verifier as one file, var/stepcare-verifier.pyz: needs Python and cryptography, nothing of ours
+	@mkdir -p var
+	$(BIN)/python -m stepcare.verifier.zip var/stepcare-verifier.pyz
 
 test-long: setup         ## the tests that take minutes
 	$(BIN)/pytest -n auto -m long

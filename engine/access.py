@@ -25,10 +25,19 @@ MAY: Mapping[Kind, frozenset[Role]] = {
     Kind.ASSIGN: COORDINATING,
     Kind.SNOOZE: COORDINATING,
     Kind.CORRECT: CARING,
-    Kind.SIGN_OFF: CLINICAL | {Role.PATHWAY_OWNER},
+    # Whose yes a request takes is written in the request; this says only who may be asked at all.
+    Kind.SIGN_OFF: CLINICAL | {Role.PATHWAY_OWNER, Role.ADMINISTRATOR, Role.PRIVACY_OFFICER},
     Kind.PUBLISH: frozenset({Role.PATHWAY_OWNER}),
     Kind.SET_PARAMETER: frozenset({Role.PATHWAY_OWNER, Role.ADMINISTRATOR, Role.LEAD}),
     Kind.FIRE: frozenset({Role.SERVICE}),
+    Kind.HOLD: frozenset({Role.PRIVACY_OFFICER}),
+    Kind.RELEASE: frozenset({Role.PRIVACY_OFFICER}),
+    Kind.ERASE: frozenset({Role.PRIVACY_OFFICER}),
+    Kind.DESTROYED: frozenset({Role.SERVICE}),
+    Kind.RETAIN: frozenset({Role.SERVICE, Role.ADMINISTRATOR, Role.PRIVACY_OFFICER}),
+    Kind.CENSUS: frozenset({Role.SERVICE}),
+    Kind.LOG_KEY: frozenset({Role.ADMINISTRATOR}),
+    Kind.VAULT_KEY: frozenset({Role.ADMINISTRATOR}),
 }
 
 READS: Mapping[str, frozenset[Role]] = {
@@ -37,6 +46,20 @@ READS: Mapping[str, frozenset[Role]] = {
     "log": frozenset({Role.AUDITOR, Role.LEAD, Role.PRIVACY_OFFICER}),
     "pathway": frozenset(Role) - {Role.OUTSIDER},
     "names": CARING,
+    "access": frozenset({Role.AUDITOR, Role.PRIVACY_OFFICER}),  # who looked at whom
+    "reviews": frozenset({Role.PRIVACY_OFFICER}),  # episodes that were opened by breaking the glass
+    "subject": frozenset({Role.PRIVACY_OFFICER}),  # everything on one person, for that person
+    "published": frozenset({Role.AUDITOR}),  # the tiles: every care team's entries at once
+}
+
+# Who may open an episode of another care team for a stated time, to read it; nobody may command it by that.
+GLASS = CARING
+# What each role looks at people's records for; the log of reads says it with every read.
+PURPOSES: Mapping[Role, str] = {
+    **dict.fromkeys(CARING, "treatment"),
+    Role.AUDITOR: "audit",
+    Role.PRIVACY_OFFICER: "privacy",
+    Role.SERVICE: "operations",
 }
 
 # Roles that act without belonging to a team: the worker serves every episode, and a concern from outside the
@@ -52,6 +75,16 @@ def may_command(actor: Actor, kind: Kind) -> bool:
 def may_read(actor: Actor, what: str) -> bool:
     """Say whether the actor's role may read this kind of thing (a key of READS; unknown kinds: no)."""
     return actor.role in READS.get(what, frozenset())
+
+
+def may_break_glass(actor: Actor) -> bool:
+    """Say whether the actor's role may open an episode of another care team in need."""
+    return actor.role in GLASS
+
+
+def purpose_of(role: Role) -> str:
+    """Give the coded purpose for which a role reads."""
+    return PURPOSES.get(role, "administration")
 
 
 def cares_for(actor: Actor, episode: Episode) -> bool:

@@ -320,9 +320,11 @@ def check_chain(entry: Envelope, last: tuple[int, str] | None) -> None:
     """Check that an entry follows its episode's last (number, leaf hash in hex), None if it is the first."""
     number, leaf = (last[0] + 1, last[1]) if last else (0, None)
     if (entry.episode_index, entry.previous) != (number, leaf):
+        what = f"number {number} was due, {entry.episode_index} came"
+        if entry.episode_index == number:
+            what = "the entry before it is not the one it followed"
         raise VerificationFailed(
-            f"Entry {entry.index} does not follow its episode's last entry: number {number} was due, "
-            f"{entry.episode_index} came. One was removed, changed or put in."
+            f"Entry {entry.index} does not follow its episode's last entry: {what}. One was removed, changed or put in."
         )
 
 

@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from engine.closing import Closing
 from engine.model import (
     Command,
     Deviation,
     DueItem,
+    Erasure,
     Flag,
+    Hold,
     Json,
     Level,
+    LogKey,
     Message,
     Outcome,
     Override,
@@ -91,7 +95,70 @@ class ParameterSet:
     value: Json
 
 
-Event = Registered | Recorded | Moved | Put | Assigned | Published | ParameterSet
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A legal hold is in force from now on."""
+
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """A legal hold (by its id) is over."""
+
+    hold: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased:
+    """Nothing new is sealed about this person; their lists are emptied now, their key is destroyed next.
+
+    `closes` are the entries about them until then: these are closed by it, and no others.
+    """
+
+    erasure: Erasure
+    closes: Closing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyGone:
+    """The erased person's data key was destroyed, and their identity with it."""
+
+    person: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retained:
+    """A retention run took away `count` things of one kind, those from before `before`."""
+
+    what: str
+    before: datetime
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAnnounced:
+    """The log is signed with this key from a size on."""
+
+    key: LogKey
+
+
+Event = (
+    Registered
+    | Recorded
+    | Moved
+    | Put
+    | Assigned
+    | Published
+    | ParameterSet
+    | Held
+    | Released
+    | Erased
+    | KeyGone
+    | Retained
+    | KeyAnnounced
+)
 
 
 # --- what it explains ---------------------------------------------------------------------------------------------

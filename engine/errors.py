@@ -11,9 +11,11 @@ StepcareError                 exit 1
 │   ├── StaleEpisode          exit 5
 │   └── KeyReused             exit 5
 ├── Unavailable               exit 1   the database does not answer or cannot write now
+│   └── NotNoted              exit 1   a read could not be noted, so nothing is shown
 ├── VerificationFailed        exit 6
 └── Unverifiable              exit 7
-    └── KeyDestroyed          exit 7   the person was erased (storage/vault.py)
+    ├── KeyDestroyed          exit 7   the person's key is gone (storage/vault.py)
+    └── Erased                exit 7   the person was erased, and by which entry
 
 Messages say what happened, to what, why, and what to do now. They hold ids, never names or clinical text.
 """
@@ -106,6 +108,15 @@ class Unavailable(StepcareError):
     code = "unavailable"
 
 
+class NotNoted(Unavailable):
+    """A read could not be noted in the log of reads, so nothing is shown."""
+
+    def __init__(self, why: str) -> None:
+        """Keep what the database said; the sentence is made from it."""
+        self.why = why
+        super().__init__(f"This read could not be noted in the log of reads, so nothing is shown: {why}")
+
+
 class VerificationFailed(StepcareError):
     """What is stored is not what was written."""
 
@@ -118,6 +129,19 @@ class Unverifiable(StepcareError):
 
     code = "unverifiable"
     exit = 7
+
+
+class Erased(Unverifiable):
+    """The person was erased: what was sealed about them is closed for ever, and nothing new is sealed."""
+
+    code = "erased"
+
+    def __init__(self, *, person: str, entry: int | str) -> None:
+        """Keep the facts; the sentence is made from them."""
+        self.person, self.entry = person, entry
+        super().__init__(
+            f"{person} was erased by entry {entry}: nothing sealed about them is readable, and nothing new is kept."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

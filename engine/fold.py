@@ -9,7 +9,22 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any, Protocol, TypeVar, assert_never
 
-from engine.decision import Assigned, Event, Moved, ParameterSet, Published, Put, Recorded, Registered
+from engine.decision import (
+    Assigned,
+    Erased,
+    Event,
+    Held,
+    KeyAnnounced,
+    KeyGone,
+    Moved,
+    ParameterSet,
+    Published,
+    Put,
+    Recorded,
+    Registered,
+    Released,
+    Retained,
+)
 from engine.model import (
     Deviation,
     DueItem,
@@ -91,7 +106,9 @@ class _Draft:
                     self.changed[name] = getattr(event, name)
             case Assigned():
                 self.changed |= {"owner": event.owner, "team": event.team}
-            case Published() | ParameterSet():
+            case (
+                Published() | ParameterSet() | Held() | Released() | Erased() | KeyGone() | Retained() | KeyAnnounced()
+            ):
                 pass
             case _:
                 assert_never(event)
@@ -180,6 +197,7 @@ def fold_site(site: Site, events: Sequence[Event]) -> Site:
     pathways, parameters = dict(site.pathways), dict(site.parameters)
     known = site.requests
     for event in events:
+        site = _fold_custody(site, event)
         match event:
             case Published():
                 pathways[event.pathway] = event.hash
@@ -192,6 +210,23 @@ def fold_site(site: Site, events: Sequence[Event]) -> Site:
             case _:
                 pass
     return replace(site, version=site.version + 1, pathways=pathways, parameters=parameters, requests=known)
+
+
+def _fold_custody(site: Site, event: Event) -> Site:
+    match event:
+        case Held():
+            return replace(site, holds=_upsert(site.holds, event.hold))
+        case Released():
+            return replace(site, holds=tuple(hold for hold in site.holds if hold.id != event.hold))
+        case Erased():
+            return replace(site, erasures=_upsert(site.erasures, event.erasure))
+        case KeyGone():
+            done = (replace(one, destroyed=event.at) if one.person == event.person else one for one in site.erasures)
+            return replace(site, erasures=tuple(done))
+        case KeyAnnounced():
+            return replace(site, log_keys=(*site.log_keys, event.key))
+        case _:
+            return site
 
 
 def root_of(episode: Episode, position: int) -> int:

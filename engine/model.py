@@ -56,6 +56,14 @@ class Kind(StrEnum):
     PUBLISH = "publish"
     SET_PARAMETER = "set_parameter"
     FIRE = "fire"  # the worker's own: a timer's instant has come; people cannot command it
+    HOLD = "hold"
+    RELEASE = "release"
+    ERASE = "erase"
+    DESTROYED = "destroyed"  # the worker's own: a person's data key is gone
+    RETAIN = "retain"
+    CENSUS = "census"
+    LOG_KEY = "log_key"
+    VAULT_KEY = "vault_key"
 
 
 class Outcome(StrEnum):
@@ -93,7 +101,7 @@ class Command:
     """What somebody wants, as data.
 
     `id` (unique, made at the edge) becomes the id of the entry and the stem of every id the decision makes.
-    `episode` is None for `publish` and `set_parameter` only; `register` brings the new episode's id.
+    `episode` is None for what is decided for the whole site; `register` brings the new episode's id.
     `values` are the form's fields. `occurred_at` None: it happens now. `of` names a request or a plan.
     `version` None: decide on whatever is current. `key` is the actor's idempotency key. `via` says how it came in
     (`cli:` and the operating-system user); nothing is decided by it.
@@ -324,10 +332,41 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """A legal hold: while it lasts nothing about the person is erased. `matter` is a code, never a sentence."""
+
+    id: str
+    person: str
+    reason: str
+    matter: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """A person was erased by this entry (`id` is the entry's). `destroyed` None: their data key is not yet gone."""
+
+    id: str
+    person: str
+    basis: str
+    at: datetime
+    destroyed: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogKey:
+    """A public key of the log, as it is written in a C2SP verifier key, and the size from which it signs."""
+
+    vkey: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What counts for the whole organisation: published pathways and the parameter set.
+    """What counts for the whole organisation: pathways, parameters, legal holds, erasures, keys of the log.
 
     `pathways` maps a pathway's id to the hash new episodes run on; `parameters` the values set here, by name.
+    `holds` are those in force; `erasures` are for ever.
     """
 
     version: int = 0
@@ -335,3 +374,6 @@ class Site:
     pathways: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Json] = field(default_factory=dict)
     requests: tuple[Request, ...] = ()
+    holds: tuple[Hold, ...] = ()
+    erasures: tuple[Erasure, ...] = ()
+    log_keys: tuple[LogKey, ...] = ()

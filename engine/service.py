@@ -12,9 +12,11 @@ from typing import Protocol
 
 import structlog
 
+from engine.closing import Closing
 from engine.codec import asked, digest_of
 from engine.compile import compile_pathway
 from engine.compiled import Compiled
+from engine.custody import FIELDS, custody_asked, person_asked
 from engine.decide import decide
 from engine.decision import Decision
 from engine.errors import BadPack, InvalidInput, KeyReused, NotFound, StaleEpisode, StepcareError
@@ -30,15 +32,16 @@ from engine.why import Option, options
 log = structlog.get_logger("stepcare")
 
 TRIES = 3
-SITE_KINDS = (Kind.PUBLISH, Kind.SET_PARAMETER)
+SITE_KINDS = (Kind.PUBLISH, Kind.SET_PARAMETER, *FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Everything one decision asks the store to keep, in one commit.
 
-    `before` and `after` are the episode or the site; the persons are None for the site. `packs` are
-    (sha256, bytes, pathway id, version label) to add, `parameter_sets` (sha256, bytes).
+    `before` and `after` are the episode or the site. For the site `person_after` is None, and `person_before` whom it
+    was decided about (None: nobody). `packs` are (sha256, bytes, pathway id, version label) to add, `parameter_sets`
+    (sha256, bytes).
     """
 
     command: Command
@@ -91,6 +94,9 @@ class Store(Protocol):
 
     def person(self, person: str) -> Person:
         """Give a person as they are now; raises NotFound for one the vault does not know."""
+
+    def closing(self, person: str) -> Closing:
+        """Give the entries about a person so far, which erasing them would close for ever."""
 
     def pack(self, sha256: str) -> bytes:
         """Give the bytes of a published pack; raises NotFound."""
@@ -224,9 +230,9 @@ class Engine:
         found = self.store.episode(episode)
         return options(self.compiled(found.pathway), found, actor, self.clock())
 
-    def compiled(self, pathway: str) -> Compiled:
-        """Give a published pathway compiled under the site's present parameter set."""
-        return self._compile(pathway, self.store.site().parameters)
+    def compiled(self, pathway: str, settings: Mapping[str, Json] | None = None) -> Compiled:
+        """Give a published pathway compiled under these numbers; None: the site's present parameter set."""
+        return self._compile(pathway, self.store.site().parameters if settings is None else settings)
 
     def fire_due(self, make_id: Callable[[], str], limit: int = 100) -> list[Answer]:
         """Fire the timers whose instant has come, each as an entry of its own; the worker calls this."""
@@ -288,12 +294,17 @@ class Engine:
             raise InvalidInput("A pathway is published with its proved pack: use `stepcare pathway publish`.")
         if command.kind not in (*SITE_KINDS, Kind.SIGN_OFF):
             raise InvalidInput(f"{command.kind} needs an episode: say which.")
-        return self._site_decided(site, self._published(site), command, now)
+        pathway = None if custody_asked(site, command) is not None else self._published(site)
+        return self._site_decided(site, pathway, command, now)
 
-    def _site_decided(self, site: Site, pathway: Pathway, command: Command, now: datetime) -> Change:
-        decision = decide_site(site, pathway, command, now)
-        after = fold_site(site, decision.events)
-        return Change(command=command, decision=decision, before=site, after=after, request_hash=_bound(command))
+    def _site_decided(self, site: Site, pathway: Pathway | None, command: Command, now: datetime) -> Change:
+        ref = person_asked(site, command)
+        person = self.store.person(ref) if ref else None
+        decision = decide_site(site, pathway, command, now, person, self.store.closing(ref) if ref else None)
+        after, bound = fold_site(site, decision.events), _bound(command)
+        return Change(
+            command=command, decision=decision, before=site, after=after, person_before=person, request_hash=bound
+        )
 
     def _published(self, site: Site) -> Pathway:
         if not site.pathways:

@@ -7,29 +7,43 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from engine.access import why_not
-from engine.codec import digest_of
+from engine.closing import Closing
 from engine.compile import as_field
+from engine.custody import custody_asked, decide_custody
 from engine.decide import signer_denied
-from engine.decision import Decision, Event, ParameterSet, Published, Put, RuleResult
+from engine.decision import Decision, ParameterSet, Published, Put
 from engine.errors import InvalidInput, near
 from engine.forms import read_one
-from engine.model import Command, Json, Kind, Level, Outcome, Request, Role, Site
+from engine.model import Command, Json, Kind, Level, Person, Role, Site
 from engine.pathway import Parameter, Pathway
+from engine.site_answer import accepted, invalid, refused, second_person, unsatisfied
 from engine.time import clock_from, duration_from
 from engine.weigh import denial
 
-WITHIN = "PT72H"
 SAFETY = "PARAM-02"
 
 
-def decide_site(site: Site, pathway: Pathway, command: Command, now: datetime) -> Decision:
-    """Decide `publish`, `set_parameter` or the sign-off of one; `pathway` is the one in question.
+def decide_site(  # noqa: PLR0913, PLR0917 - all that a decision rests on
+    site: Site,
+    pathway: Pathway | None,
+    command: Command,
+    now: datetime,
+    person: Person | None = None,
+    closing: Closing | None = None,
+) -> Decision:
+    """Decide what is for the whole site, or the sign-off of it.
 
-    Same arguments, same decision. That a pack is proved before it is published is the caller's duty.
+    `pathway` is the one in question, None where none is; `person` the one a hold or an erasure is about, None where
+    there is none; `closing` the entries about that person so far (None: not looked for). Same arguments, same
+    decision. That a pack is proved before it is published is the caller's duty.
     """
+    if custody_asked(site, command) is not None:
+        return decide_custody(site, command, now, person, closing)
+    if pathway is None:
+        return invalid(command, now, "No pathway is published here: publish one first.")
     why = why_not(command.actor, command.kind, None)
     if why:
-        return _refused(command, now, denial(why))
+        return refused(command, now, denial(why))
     if command.kind is Kind.PUBLISH:
         return _publish(command, now)
     if command.kind is Kind.SET_PARAMETER:
@@ -37,53 +51,28 @@ def decide_site(site: Site, pathway: Pathway, command: Command, now: datetime) -
     return _sign_off(site, pathway, command, now)
 
 
-def _shell(command: Command, now: datetime) -> Decision:
-    pathway = str(command.values.get("hash") or "")
-    return Decision(
-        outcome=Outcome.INVALID,
-        command=command,
-        now=now,
-        pathway=pathway,
-        parameters="",
-        state_before="",
-        state="",
-    )
-
-
-def _refused(command: Command, now: datetime, rule: RuleResult) -> Decision:
-    return replace(_shell(command, now), outcome=Outcome.REFUSED, rules=(rule,), failed=(rule.id,), prompts=(rule.id,))
-
-
-def _invalid(command: Command, now: datetime, problem: str) -> Decision:
-    return replace(_shell(command, now), problem=problem)
-
-
-def _accepted(command: Command, now: datetime, *events: Event) -> Decision:
-    return replace(_shell(command, now), outcome=Outcome.ACCEPTED, events=events)
-
-
 def _publish(command: Command, now: datetime) -> Decision:
     pathway, digest = command.values.get("pathway"), command.values.get("hash")
     if not isinstance(pathway, str) or not isinstance(digest, str) or len(digest) != 64:
-        return _invalid(command, now, "Say which pathway is published, and its SHA-256.")
-    return _accepted(command, now, Published(pathway=pathway, hash=digest))
+        return invalid(command, now, "Say which pathway is published, and its SHA-256.")
+    return accepted(command, now, Published(pathway=pathway, hash=digest))
 
 
 def _set(pathway: Pathway, command: Command, now: datetime) -> Decision:
     name, raw = str(command.values.get("name") or ""), command.values.get("value")
     parameter = pathway.parameters.get(name)
     if parameter is None:
-        return _invalid(command, now, f"There is no parameter {name!r}. {near(name, pathway.parameters)}")
+        return invalid(command, now, f"There is no parameter {name!r}. {near(name, pathway.parameters)}")
     try:
         value = None if raw is None else read_parameter(pathway, parameter, raw)
     except InvalidInput as error:
-        return _invalid(command, now, f"{name}: {error}")
+        return invalid(command, now, f"{name}: {error}")
     if command.actor.role not in parameter.who:
         allowed = ", ".join(parameter.who)
-        return _refused(command, now, denial(f"As {command.actor.role} you may not set {name}: ask one of {allowed}."))
+        return refused(command, now, denial(f"As {command.actor.role} you may not set {name}: ask one of {allowed}."))
     if parameter.safety:
         return _ask(command, parameter, now)
-    return _accepted(command, now, ParameterSet(name=name, value=value))
+    return accepted(command, now, ParameterSet(name=name, value=value))
 
 
 def read_parameter(pathway: Pathway, parameter: Parameter, raw: Json) -> Json:
@@ -109,33 +98,14 @@ def _check_duration(parameter: Parameter, length: timedelta) -> None:
 def _ask(command: Command, parameter: Parameter, now: datetime) -> Decision:
     """Open the request for a second person; safety numbers never change by one hand."""
     roles = tuple(role for role in Role if role in {*parameter.who, Role.LEAD})
-    rule = RuleResult(
-        id=SAFETY,
-        level=Level.HS2,
-        value=False,
-        satisfied=False,
-        clauses=(),
-        message=f"{parameter.title} is a safety number: it takes two people to change.",
-        remedy=f"Ask another person ({' or '.join(roles)}) to sign off within 72 hours.",
-        sources=("ext_team",),
+    rule = unsatisfied(
+        SAFETY,
+        Level.HS2,
+        f"{parameter.title} is a safety number: it takes two people to change.",
+        f"Ask another person ({' or '.join(roles)}) to sign off within 72 hours.",
+        "ext_team",
     )
-    request = Request(
-        id=command.id,
-        command=command,
-        hash=digest_of(dict(command.values)),
-        rules=(SAFETY,),
-        roles=roles,
-        opened_at=now,
-        expires_at=now + duration_from(WITHIN),
-    )
-    return replace(
-        _shell(command, now),
-        outcome=Outcome.NEEDS_SIGN_OFF,
-        rules=(rule,),
-        failed=(SAFETY,),
-        prompts=(SAFETY,),
-        events=(Put(item=request),),
-    )
+    return second_person(command, now, rule, roles)
 
 
 def _sign_off(site: Site, pathway: Pathway, command: Command, now: datetime) -> Decision:
@@ -143,17 +113,17 @@ def _sign_off(site: Site, pathway: Pathway, command: Command, now: datetime) -> 
     answer = command.values.get("answer")
     yes = answer is True or answer == "yes"
     if request is None:
-        return _invalid(command, now, f"There is no request {command.of!r} here: name one that waits for sign-off.")
+        return invalid(command, now, f"There is no request {command.of!r} here: name one that waits for sign-off.")
     if not yes and answer is not False and answer != "no":
-        return _invalid(command, now, "Answer yes or no.")
+        return invalid(command, now, "Answer yes or no.")
     denied = signer_denied(command, request, None)
     if denied is None and (request.status != "open" or now > request.expires_at):
         denied = replace(denial("This request can no longer be answered: ask again."), id="SIGN-01")
     if denied is not None:
-        return _refused(command, now, denied)
+        return refused(command, now, denied)
     if not yes:
-        return _accepted(command, now, Put(item=replace(request, status="refused")))
+        return accepted(command, now, Put(item=replace(request, status="refused")))
     name = str(request.command.values.get("name"))
     raw = request.command.values.get("value")
     value = None if raw is None else read_parameter(pathway, pathway.parameters[name], raw)
-    return _accepted(command, now, Put(item=replace(request, status="approved")), ParameterSet(name=name, value=value))
+    return accepted(command, now, Put(item=replace(request, status="approved")), ParameterSet(name=name, value=value))

@@ -15,7 +15,8 @@ from engine.service import Answer, Engine
 from stepcare.replay import recaller
 from storage.database import Database
 from storage.store import Store
-from storage.vault import Vault, key_from_environment
+from storage.vault import Vault
+from storage.vault_key import key_from_environment
 from storage.writer import Writer
 from workflows.load import pathway_from_bytes
 

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import StepcareError
-from stepcare.commands import audit, demo, due, episode, install, pathway, play, serve, token
+from stepcare.commands import audit, demo, due, episode, install, pathway, play, sealer, serve, token
 from stepcare.options import Options, Output, options_of, to_the_front
 
 EPILOG = (
@@ -69,6 +69,7 @@ app.add_typer(pathway.app, name="pathway")
 app.add_typer(episode.app, name="episode")
 app.add_typer(due.app, name="due")
 app.add_typer(audit.app, name="audit")
+app.add_typer(sealer.app, name="sealer")
 app.add_typer(install.config, name="config")
 app.add_typer(install.user, name="user")
 app.add_typer(token.app, name="token")

@@ -6,12 +6,15 @@ asked, decided and owed, counted in days. References, keys and salts are never m
 """
 
 import os
+import subprocess
+import sys
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from random import Random
+from shutil import rmtree
 
 import typer
 
@@ -31,7 +34,7 @@ from stepcare.desk.opened import Desk
 from stepcare.log import configure_log
 from stepcare.options import Options
 from stepcare.publishing import proved_pack, publish
-from stepcare.render import Step, json_text, progress
+from stepcare.render import Step, json_text, note, progress
 from stepcare.settings import read_settings
 from storage.sqlite import Files
 from storage.staff import Staff
@@ -42,8 +45,9 @@ DIRECTORY = "var/demo"
 MARK = "demo.json"  # what an earlier demonstration left there may be replaced; nothing else may
 LEFT_BEHIND = (
     *("stepcare.db", "stepcare.db-wal", "stepcare.db-shm", "vault.db", "vault.db-wal", "vault.db-shm"),
-    *("vault.db-journal", "vault.key", "writer.lock"),
+    *("vault.db-journal", "vault.key", "writer.lock", "search.sqlite", "search.sqlite-wal", "search.sqlite-shm"),
 )
+SEALED = ("published", "sealer")  # folders of the sealer's, which goes with the log they belong to
 NOT_SOUND = 6
 ENDS = time(18)
 QUIET_END = 3  # days before the end in which nobody new comes
@@ -170,13 +174,25 @@ def run(options: Options, *, episodes: int, days: int, seed: int, serve: bool) -
     with ExitStack() as open_:
         with progress(f"Playing {days} days", days) as tick:
             story = open_.enter_context(played(plot, pack, directory, tick))
+        sealing = open_.enter_context(sealer(directory))
         desk = Desk(app=story.app, options=options, settings=settings)
         told = Told(episodes=episodes, days=days, seed=seed, ends=plot.ends, coverage=story.coverage)
         summary = summed_up(desk, told)
+        is_sealed = sealing.wait() == 0
     (directory / MARK).write_text(json_text(summary), encoding="utf-8")
     show(options.output, summary)
-    if not summary["sound"]:
+    note(
+        f"The log is {'sealed' if is_sealed else 'NOT sealed'}: what others can verify lies in {directory / 'published'}."
+    )
+    if not summary["sound"] or not is_sealed:
         raise typer.Exit(NOT_SOUND)
+
+
+def sealer(directory: Path) -> "subprocess.Popen[bytes]":
+    """Start the sealer on what was played: a process of its own, because the one that decides never holds the log's key."""
+    own = {"STEPCARE_PUBLISHED": str(directory / "published"), "STEPCARE_SEALER": str(directory / "sealer")}
+    command = [sys.executable, "-m", "stepcare", "--data", str(directory), "sealer", "once", "--make-key"]
+    return subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.DEVNULL)  # noqa: S603 - ourselves
 
 
 def _made_room(directory: Path) -> Path:
@@ -186,6 +202,8 @@ def _made_room(directory: Path) -> Path:
             raise Conflict(f"{directory} is not empty and holds no demonstration: name a new directory with --data.")
         for name in LEFT_BEHIND:
             (directory / name).unlink(missing_ok=True)
+        for name in SEALED:
+            rmtree(directory / name, ignore_errors=True)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / MARK).write_text("{}", encoding="utf-8")
     return directory

@@ -37,9 +37,14 @@ def configure_log(level: str, form: str, clock: Callable[[], datetime]) -> None:
             structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """Give what prints on stderr as it is now: whoever replaces it, and closes it again, gets his own lines only."""
+    return structlog.PrintLogger(file=sys.stderr)
 
 
 def _stamped(clock: Callable[[], datetime]) -> Callable[[Any, str, Fields], Fields]:

@@ -7,6 +7,7 @@ in one commit, and their decisions to the log in the next. Who is refused leaves
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
+from engine.closing import Closing
 from engine.decision import Decision
 from engine.errors import Refused
 from engine.model import Command, Episode, Outcome, Person, Site
@@ -79,6 +80,10 @@ class Newcomers:
     def episode(self, episode: str) -> Episode:
         """Give an episode as it is now; raises NotFound."""
         return self._store.episode(episode)
+
+    def closing(self, person: str) -> Closing:
+        """Give the entries about a person so far."""
+        return self._store.closing(person)
 
     def pack(self, sha256: str) -> bytes:
         """Give the bytes of a published pack; raises NotFound."""

@@ -12,11 +12,14 @@ from engine.audit import RuleLine
 from engine.codec import to_json
 from engine.compile import compile_pathway
 from engine.compiled import Compiled
+from engine.custody import custody_asked, person_asked
 from engine.decide import decide
 from engine.decision import Decision
-from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFailed
+from engine.decision import Erased as Erasing
+from engine.errors import Erased, NotFound, StepcareError, Unverifiable, VerificationFailed
 from engine.fold import fold, fold_person, fold_site
-from engine.model import Episode, Json, Kind, Outcome, Person, Site
+from engine.model import Episode, Json, Outcome, Person, Site
+from engine.service import SITE_KINDS
 from engine.site import decide_site
 from storage.database import SITE_REF
 from storage.ledger import ENGINE, Kept, StoredEntry, answer_hash, commitments_in, kept_of
@@ -24,7 +27,6 @@ from storage.store import Store
 from storage.walk import opener_of
 from workflows.load import pathway_from_bytes
 
-SITE_KINDS = (Kind.PUBLISH, Kind.SET_PARAMETER)
 PARTS = ("outcome", "state_before", "state", "transition", "recommended", "taken", "problem", "derived", "relied_on_by")
 LISTS = ("failed", "prompts", "events", "reads")
 
@@ -59,10 +61,12 @@ class Replay:
     persons: dict[str, Person] = field(default_factory=dict)
     broken: dict[str | None, int] = field(default_factory=dict)
     _compiled: dict[tuple[str, str], Compiled] = field(default_factory=dict)
+    _erased: Mapping[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin before the first entry."""
         self.site = Site(zone=self.store.database.zone)
+        self._erased = self.store.erased()
 
     def every(self) -> Iterator[Redone]:
         """Decide every entry again, in order."""
@@ -75,21 +79,33 @@ class Replay:
         if found is None:
             remedy = "`stepcare audit show` without a number lists the latest"
             raise NotFound(what="entry", name=str(index), remedy=remedy)
-        about = {found.person_ref or SITE_REF, SITE_REF}
+        about = {found.person_ref or SITE_REF, SITE_REF, *self._asked_about(found)}
         entries = [one for who in about for one in self.store.entries_about(who, index)]
         for stored in sorted(entries, key=lambda one: one.idx):
             self._redone(stored, decides=False)
         return self._redone(found, decides=True)
 
+    def _asked_about(self, stored: StoredEntry) -> Iterator[str]:
+        """Give the person a decision of the site needs to know about."""
+        if stored.ep is None and stored.person_ref == SITE_REF:
+            events = self._kept(stored).decision.events
+            named = self._kept(stored).decision.command.values.get("person")
+            if isinstance(named, str):
+                yield named
+            yield from (event.erasure.person for event in events if isinstance(event, Erasing))
+
     def _redone(self, stored: StoredEntry, *, decides: bool) -> Redone:
-        kept = None
+        kept, before = None, None
         try:
             kept = self._kept(stored)
             before = self._before(kept)
             decision = self._decided(kept, before) if decides else None
         except (StepcareError, LookupError, TypeError, ValueError) as error:
             # The last three: what came before was changed or taken away, so it cannot be followed.
-            self.broken.setdefault(stored.ep, stored.idx)
+            if not isinstance(error, Erased):
+                self.broken.setdefault(stored.ep, stored.idx)
+            elif kept is not None and before is not None:
+                self._fold(kept, before)  # what the site decided is known, though not on what it was decided
             said = f"Entry {stored.idx} does not follow from those before ({error!r}): run `stepcare audit verify`."
             lost = error if isinstance(error, StepcareError) else VerificationFailed(said)
             return Redone(index=stored.idx, kept=kept, lost=lost)
@@ -98,9 +114,14 @@ class Replay:
         return Redone(index=stored.idx, kept=kept, before=before, decision=decision, differences=different)
 
     def _kept(self, stored: StoredEntry) -> Kept:
+        self._require_not_erased(stored.person_ref)
         if stored.ep in self.broken:
             raise Unverifiable(f"It comes after entry {self.broken[stored.ep]}, which could not be followed.")
         return kept_of(stored.entry, opener_of(self.store.database)(stored, commitments_in(stored.entry)))
+
+    def _require_not_erased(self, person: str | None) -> None:
+        if person is not None and person in self._erased:
+            raise Erased(person=person, entry=self._erased[person])
 
     def _before(self, kept: Kept) -> Episode | Site:
         """Give what the command was about, as it was then."""
@@ -118,6 +139,11 @@ class Replay:
         was, envelope = kept.decision, kept.envelope
         if isinstance(before, Episode):
             return decide(self._compile(before.pathway, envelope.parameters), before, was.command, was.now)
+        if custody_asked(before, was.command) is not None:
+            ref = person_asked(before, was.command)
+            self._require_not_erased(ref)
+            person = None if ref is None else self.persons.get(ref) or Person(id=ref)
+            return decide_site(before, None, was.command, was.now, person)
         published = str(was.command.values.get("hash") or next(iter(before.pathways.values()), ""))
         pathway = self._compile(published, envelope.parameters).pathway
         return decide_site(before, pathway, was.command, was.now)

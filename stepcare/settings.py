@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     """Settings from `STEPCARE_…` variables.
 
     `database` is a directory, `sqlite:///DIRECTORY` or `postgresql://…`; empty: the person's own. `vault` is the
-    directory of the vault where the database is PostgreSQL's. `actor` is who asks when `--as` is not given. `zone` is
+    directory of the vault where the database is PostgreSQL's. `published` is the folder of the published log, `sealer`
+    the sealer's own, with the log's key. `actor` is who asks when `--as` is not given. `zone` is
     the site's when a new database is made. `pin`: each process that serves keeps to one core.
     """
 
@@ -39,6 +40,8 @@ class Settings(BaseSettings):
 
     database: str = ""
     vault: str = ""
+    published: str = ""
+    sealer: str = ""
     actor: str = ""
     zone: str = "Europe/Berlin"
     log_level: Level = "warning"
@@ -49,6 +52,24 @@ class Settings(BaseSettings):
     def vault_directory(self) -> Path | None:
         """Give the directory of the vault, None where it lies beside the database."""
         return Path(self.vault) if self.vault else None
+
+    @property
+    def published_folder(self) -> Path:
+        """Give the folder of the published log; InvalidInput where nothing says where it is."""
+        return Path(self.published) if self.published else self._beside("published")
+
+    @property
+    def sealer_folder(self) -> Path:
+        """Give the sealer's own folder; InvalidInput where nothing says where it is."""
+        return Path(self.sealer) if self.sealer else self._beside("sealer")
+
+    def _beside(self, name: str) -> Path:
+        """Give a folder in the data directory: that of the database, or else that of the vault."""
+        if urlsplit(self.database).scheme in ("", "sqlite"):
+            return Path(self.database.removeprefix("sqlite:///")) / name
+        if not self.vault:
+            raise InvalidInput(f"The database is no directory: name the folder with {PREFIX}{name.upper()}.")
+        return Path(self.vault) / name
 
 
 def read_settings(environ: Mapping[str, str], database: str | None = None) -> Settings:
@@ -122,7 +143,9 @@ def _refuse_open(directory: Path) -> None:
     mode = directory.stat().st_mode
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         raise InvalidInput(f"Others may write into {directory}: run chmod 700 {directory}.")
-    for name in ("stepcare.db", "vault.db", "vault.key"):
+    for name in ("stepcare.db", "vault.db", "vault.key", "search.sqlite"):
         file = directory / name
-        if file.is_file() and os.access(file, os.R_OK) and file.stat().st_mode & 0o077:
+        # The database holds pseudonyms only: the sealer, an OS user of its own, reads it through its group.
+        others = 0o037 if name == "stepcare.db" else 0o077
+        if file.is_file() and os.access(file, os.R_OK) and file.stat().st_mode & others:
             raise InvalidInput(f"Others than its owner may read {file}: run chmod 600 {file}.")

@@ -1,6 +1,6 @@
 """What is shown of an episode, a list's line, an entry, a pathway: the JSON the command line and the API share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -98,11 +98,28 @@ def episode_json(episode: Episode, compiled: Compiled, now: datetime) -> Row:
         "messages": [message_json(one) for one in episode.messages if one.status == "queued"],
         "requests": [request_json(one) for one in episode.requests if one.status == "open"],
         "deviations": [{"id": one.rule, "record": one.record, "reason": one.reason} for one in episode.deviations],
-        "records": [_record_json(record) for record in episode.records],
+        "records": [record_json(record) for record in episode.records],
+        "relied_wrongly": list(_relied_wrongly(episode)),
     }
 
 
-def _record_json(record: Record) -> Row:
+def _relied_wrongly(episode: Episode) -> Iterator[Row]:
+    """Give each record that was corrected after decisions had relied on it, with those decisions' versions."""
+    by_id = {record.id: record for record in episode.records}
+    for record in episode.records:
+        relied = episode.relied.get(record.id, ())
+        if record.superseded_by is not None and relied:
+            yield {
+                "record": record.id,
+                "form": record.form,
+                "superseded_by": record.superseded_by,
+                "corrected_in": by_id[record.superseded_by].version,
+                "relied_on_by": list[Json](relied),
+            }
+
+
+def record_json(record: Record) -> Row:
+    """Give one filled-in form."""
     return {
         "id": record.id,
         "form": record.form,

@@ -40,7 +40,7 @@ def decision_lines(row: Row, citations: Mapping[str, str]) -> Iterator[Text]:
             yield from rule_lines(rule, citations, str(row["at"]))
     if row.get("recommended") and row.get("recommended") != row.get("taken"):
         yield _line(1, f"recommended: {row['recommended']}, taken: {row['taken'] or 'nothing'}")
-    yield from _consequences(row)
+    yield from consequences(row)
 
 
 def headline(row: Row) -> Text:
@@ -107,13 +107,14 @@ def _answer(value: Json) -> str:
     return "not known" if value == "unknown" else "no" if value is False else "yes"
 
 
-def _consequences(row: Row) -> Iterator[Text]:
-    due = cast("dict[str, list[Any]]", row["due_items"])
+def consequences(row: Row) -> Iterator[Text]:
+    """Tell what follows from a decision: work, messages, flags, deviations, a request."""
+    due = cast("dict[str, list[Any]]", row.get("due_items", {}))
     for name, sign in (("created", "+"), ("changed", "~"), ("done", "✓"), ("cancelled", "-")):
         for item in due.get(name, ()):
             until = f", due {item['due_on']}" if item["due_on"] and name in ("created", "changed") else ""
             yield _line(1, f"{sign} due item {item['id']}: {item['title']}{until} ({item['owner_role']})")
-    for message in cast("dict[str, list[Any]]", row["messages"]).get("queued", ()):
+    for message in cast("dict[str, list[Any]]", row.get("messages", {})).get("queued", ()):
         yield _line(1, f"+ message {message['template']} to {message['recipient']} by {message['channel']}")
     flags = cast("dict[str, list[Any]]", row.get("flags", {}))
     for flag in flags.get("raised", ()):

@@ -13,16 +13,19 @@ from typing import Any
 
 from engine.audit import canonical, instant
 from engine.codec import to_json
-from engine.decision import Recorded
+from engine.decision import Erased, KeyGone, Recorded, Retained
 from engine.errors import Conflict, KeyReused, StaleEpisode, StepcareError, VerificationFailed
+from engine.errors import Erased as PersonErased
 from engine.merkle import Frontier, leaf_hash
 from engine.model import Episode, Kind, Site
 from engine.service import Applied, Change, parameters_hash
 from storage import statements as sql
 from storage.connection import Connection, Words
 from storage.database import SITE_REF
+from storage.erasures import closing_of
 from storage.ledger import Link, commitments_in, envelope_of
 from storage.prepare import Prepared
+from storage.retention import take_away
 from storage.rows import TABLE_OF, Moment, episode_row
 from storage.tables import Row
 
@@ -46,6 +49,7 @@ class Current:
 
     episodes: Mapping[str, Row] = field(default_factory=dict)
     persons: Mapping[str, int] = field(default_factory=dict)
+    erased: Mapping[str, int] = field(default_factory=dict)
     site: int = 0
 
 
@@ -94,15 +98,24 @@ class Commit:
         if any(isinstance(one.before, Site) for one in changes):
             site = self._one(words.site)
             found.site = site[0] if site else 0
-        if not episodes:
-            return found
+        about = {one.person.id for one in episodes}
+        about |= {one.person_before.id for one in changes if one.person_before is not None}
+        for change in changes:
+            for event in change.decision.events:
+                if isinstance(event, Erased):  # their episodes are locked like any other's, before the log's head
+                    self._connection.execute(words.their_episodes, {"person": event.erasure.person}).fetchall()
+        if episodes:
+            self._episodes_now(found, episodes)
+        if about:
+            people = self._connection.execute(words.persons, {"ids": words.many(sorted(about))}).fetchall()
+            found.persons = {ref: version for ref, version, _ in people}
+            found.erased = {ref: entry for ref, _, entry in people if entry is not None}
+        return found
+
+    def _episodes_now(self, found: Current, episodes: Sequence[Episode]) -> None:
+        words = self._words
         there = self._connection.execute(words.episodes, {"ids": words.many(sorted({one.id for one in episodes}))})
         found.episodes = {row[0]: dict(zip(sql.STOOD, row, strict=True)) for row in there}
-        people = self._connection.execute(
-            words.persons, {"ids": words.many(sorted({one.person.id for one in episodes}))}
-        )
-        found.persons = dict(people.fetchall())
-        return found
 
     def _known(self, prepared: Prepared) -> Applied | None:
         """Give the entry that this very request has left already: its first commit was durable after all.
@@ -126,7 +139,12 @@ class Commit:
         change, before = prepared.change, prepared.change.before
         if isinstance(before, Site):
             _require_version(SITE_REF, before.version, current.site)
+            about = change.person_before
+            if about is not None:
+                _require_version(about.id, about.version, current.persons.get(about.id, 0))
             return Ready(prepared=prepared)
+        if before.person.id in current.erased:
+            raise PersonErased(person=before.person.id, entry=current.erased[before.person.id])
         row = current.episodes.get(before.id)
         _require_version(before.id, before.version, row["version"] if row else 0)
         # Doses may have been given in another episode of theirs. The person is part of the episode as it was decided
@@ -177,14 +195,28 @@ class Commit:
         n, rooted, nodes = self._connection.execute(self._words.head).fetchone()
         if rooted != n:
             raise VerificationFailed(f"The log has {n} entries, its tree {rooted}: run `stepcare audit verify`.")
+        self._require_all_closed(ready)
         links = [self._link(one, n + position) for position, one in enumerate(ready)]
         entries = [_entry_row(one, link) for one, link in zip(ready, links, strict=True)]
         self._lay_out(ready, n)
         self._each(sql.ADD_ENTRY, entries)
         self._each(sql.ADD_SEALED, [_sealed_row(one.prepared, n + at) for at, one in enumerate(ready)])
+        for index, one in enumerate(ready, n):
+            self._take_away(one.prepared.change, index)
         grown = Frontier.from_bytes(rooted, nodes).extend([row["leaf"] for row in entries])
         self._run(sql.ROOT_HEAD, rooted=n + len(entries), frontier=grown.to_bytes())
         return list(range(n, n + len(entries)))
+
+    def _require_all_closed(self, ready: Sequence[Ready]) -> None:
+        """Hold what an erasure says it closes against the log, now that the head is locked and nobody else appends."""
+        for one in ready:
+            change = one.prepared.change
+            for event in change.decision.events if isinstance(change.before, Site) else ():
+                if not isinstance(event, Erased):
+                    continue
+                person, now = event.erasure.person, closing_of(self._connection, event.erasure.person)
+                if now != event.closes:
+                    raise StaleEpisode(episode=f"of {person}", seen=event.closes.entries, current=now.entries)
 
     def _link(self, one: Ready, index: int) -> Link:
         prepared, change = one.prepared, one.prepared.change
@@ -208,6 +240,19 @@ class Commit:
             parameters=parameters,
             corrects=one.corrects,
         )
+
+    def _take_away(self, change: Change, index: int) -> None:
+        """Do what an entry of custody says, in its own commit: empty, end, forget."""
+        for event in change.decision.events if isinstance(change.before, Site) else ():
+            match event:
+                case Erased():
+                    at = instant(event.erasure.at)
+                    row = {"person_ref": event.erasure.person, "entry": change.command.id, "at": at, "destroyed": None}
+                    self._run(sql.ADD_ERASURE, **row)
+                case KeyGone():
+                    self._run(sql.END_ERASURE, person=event.person, destroyed=change.command.id)
+                case Retained():
+                    take_away(self._connection, event, index)
 
     def _lay_out(self, ready: Sequence[Ready], first: int) -> None:
         laid = []
@@ -280,3 +325,5 @@ def touched(change: Change, chain: str | None) -> Iterable[object]:
         yield ("person", before.person.id)
     if chain is None:
         yield "site"
+    if isinstance(before, Site) and change.person_before is not None:
+        yield ("person", change.person_before.id)

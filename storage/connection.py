@@ -47,6 +47,7 @@ class Words:
     persons: str
     site: str
     head: str
+    their_episodes: str
 
 
 class Backend(Protocol):
@@ -82,6 +83,9 @@ class Backend(Protocol):
 
     def tidy(self, connection: Connection) -> None:
         """Do, after a commit and while it is still our turn, what must be done now and then."""
+
+    def scrub(self, connection: Connection) -> bool:
+        """Leave no old page of what was removed in any file of ours; False: somebody reads them still, try again."""
 
     def is_lost(self, connection: Connection) -> bool:
         """Say whether a connection can no longer be used."""

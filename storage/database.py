@@ -12,13 +12,15 @@ from urllib.parse import urlsplit
 
 from engine.errors import Conflict, InvalidInput, Unverifiable
 from storage.connection import Backend, Connection
+from storage.queue import Queue
 from storage.seal import Random
 from storage.sqlite import Files, Sqlite
-from storage.vault import KeyEncryptionKey, Vault, key_from_file
+from storage.vault import Vault
+from storage.vault_key import KeyEncryptionKey, key_from_file
 
 # Versions of the schema, oldest first; a test compares them with the migrations. Alembic itself is loaded only to
 # migrate: it would double the time of every command.
-VERSIONS = ("0001", "0002")
+VERSIONS = ("0001", "0002", "0003", "0004")
 SITE_REF = "site"  # whose key seals what is decided for the whole site
 MOST_IDLE = 40  # connections for reading that are kept open
 
@@ -49,6 +51,7 @@ class Database:
         self.lock = threading.RLock()
         self.origin = ""
         self.zone = ""
+        self.noting: Queue[Any, Any] | None = None  # where reads wait to be noted together, once there was one
         self._writer: Connection | None = None
         self.hung_up = False  # whether the server ended the last transaction by closing the connection
         self._idle: list[Connection] = []
@@ -115,6 +118,16 @@ class Database:
                         raise self.backend.said(error) from error
                     raise
                 self.backend.tidy(writer)  # what goes wrong here undoes nothing: it is committed
+
+    def scrub(self) -> bool:
+        """Leave no trace of what was removed in the database's files; False: not possible just now, try again."""
+        with self.lock:
+            writer = self.writer
+            with self.backend.turn():
+                try:
+                    return self.backend.scrub(writer)
+                except self.backend.errors as error:
+                    raise self.backend.said(error) from error
 
     def undo(self) -> None:
         """Undo what the writer has begun. A connection that cannot even do that is thrown away, which undoes it."""
@@ -193,6 +206,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, and the vault."""
+        if self.noting is not None:
+            self.noting.close()
         with self.lock:
             for connection in (*self._idle, *((self._writer,) if self._writer else ())):
                 connection.close()

@@ -1,4 +1,8 @@
-"""Whether a database still refuses what it must: a trigger that was dropped or switched off says nothing by itself."""
+"""Whether a database is still as it was made.
+
+A guard that was dropped or switched off says nothing by itself; neither does a trigger of somebody else's that
+swallows a row, or an index that hides one.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,52 +11,73 @@ from storage.connection import Backend, Connection
 from storage.schema import statements
 from storage.sqlite import Sqlite
 
-_FUNCTION = re.compile(r"CREATE OR REPLACE FUNCTION public\.(\w+)\(\).*?AS \$\$(.*?)\$\$", re.DOTALL)
-_TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+) FOR EACH (\w+) EXECUTE FUNCTION public\.(\w+)\(\)", re.DOTALL)
-_INDEX = re.compile(r"CREATE (?:UNIQUE )?INDEX (\w+)")
-FUNCTIONS = (
-    "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosecdef "
-    "AND proconfig = ARRAY['search_path=pg_catalog, pg_temp']"
+_NAMED = re.compile(r"CREATE (?:UNIQUE )?(\w+) (\w+)")
+_OF_A_KEY = re.compile(r"sqlite_autoindex_(\w+)_\d+")
+# What others keep in the file by right: Alembic's table, and the statistics that ANALYZE makes.
+OTHERS = (
+    (
+        "CREATE TABLE alembic_version ( version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num) )"
+    ),
+    "CREATE TABLE sqlite_stat1(tbl,idx,stat)",
+    "CREATE TABLE sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)",
 )
-TRIGGERS = (
-    "SELECT t.tgname, c.relname, CASE WHEN t.tgtype & 1 = 1 THEN 'ROW' ELSE 'STATEMENT' END, p.proname "
-    "FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_proc p ON p.oid = t.tgfoid "
-    "WHERE NOT t.tgisinternal AND t.tgenabled = 'A' AND c.relnamespace = 'public'::regnamespace"
-)
-INDEXES = "SELECT indexname FROM pg_indexes WHERE schemaname = 'public'"
-CHECKS = (
-    "SELECT conname FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype = 'c' AND convalidated"
-)
+SCHEMA = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+MOST_SAID = 20
+# Every page, every row and every index entry; it names tables, indexes and pages, never what a row says.
+SOUND = f"PRAGMA integrity_check({MOST_SAID})"
+LONGEST = 100
 
 
 def missing(connection: Connection, backend: Backend) -> Iterator[str]:
     """Name every table, index, function and trigger that is gone, changed or switched off."""
-    return _missing_in_sqlite(connection) if isinstance(backend, Sqlite) else _missing_in_postgres(connection)
+    if isinstance(backend, Sqlite):
+        here = {_words(sql) for _, _, sql in connection.execute(SCHEMA) if sql is not None}
+        yield from (" ".join(one.split()[:3]) for one in statements() if _words(one) not in here)
+        return
+    from storage import guards_postgres  # noqa: PLC0415 - PostgreSQL only
+
+    yield from guards_postgres.missing(connection)
 
 
-def _missing_in_sqlite(connection: Connection) -> Iterator[str]:
-    here = {_words(sql) for (sql,) in connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
-    for statement in statements():
-        if _words(statement) not in here:
-            yield " ".join(statement.split()[:3])
+def added(connection: Connection, backend: Backend) -> Iterator[str]:
+    """Name every table, view, index, function, trigger, rule and policy that is not ours."""
+    if isinstance(backend, Sqlite):
+        yield from _added_to_sqlite(connection)
+        return
+    from storage import guards_postgres  # noqa: PLC0415 - PostgreSQL only
+
+    yield from guards_postgres.added(connection)
 
 
-def _missing_in_postgres(connection: Connection) -> Iterator[str]:
-    from storage import schema_postgres  # noqa: PLC0415 - PostgreSQL only
+def unsound(connection: Connection, backend: Backend) -> Iterator[str]:
+    """Give what SQLite says of its own file: damaged pages, and indexes that do not have what their tables have.
 
-    functions = {(name, _words(body)) for name, body in connection.execute(FUNCTIONS)}
-    triggers = set(connection.execute(TRIGGERS))
-    named = {name for query in (INDEXES, CHECKS) for (name,) in connection.execute(query)}
-    for statement in schema_postgres.statements():
-        for name, body in _FUNCTION.findall(statement):
-            if (name, _words(body)) not in functions:
-                yield f"FUNCTION {name}"
-        for found in _TRIGGER.findall(statement):
-            if found not in triggers:
-                yield f"TRIGGER {found[0]} ON {found[1]}"
-        for name in (*_INDEX.findall(statement), *re.findall(r"CONSTRAINT (\w+) CHECK", statement)):
-            if name not in named:
-                yield f"{name}"
+    Nothing on PostgreSQL, which looks at its files with an extension that is not there by default.
+    """
+    if isinstance(backend, Sqlite):
+        yield from (said for (said,) in connection.execute(SOUND) if said != "ok")
+
+
+def _added_to_sqlite(connection: Connection) -> Iterator[str]:
+    ours = {_words(one) for one in (*statements(), *OTHERS)}
+    named = {_named(one) for one in statements()}
+    keyed = named | {("TABLE", "alembic_version")}
+    for kind, name, sql in connection.execute(SCHEMA).fetchall():
+        if sql is None:
+            of_a_key = _OF_A_KEY.fullmatch(name)
+            known = kind == "index" and of_a_key is not None and ("TABLE", of_a_key[1]) in keyed
+        else:
+            # By what the statement makes: the columns beside it could say anything. What has a name of ours and other
+            # words is missing, and said so already.
+            known = _words(sql) in ours or (_named(sql) in named and _named(sql)[1] == name)
+        if not known:
+            yield f"{kind} {name}"[:LONGEST]
+
+
+def _named(statement: str) -> tuple[str, str]:
+    found = _NAMED.match(_words(statement))
+    return (found[1].upper(), found[2]) if found else ("", "")
 
 
 def _words(statement: str) -> str:

@@ -15,17 +15,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from engine.audit import Agent, Envelope, RuleLine, canonical, check_envelope
+from engine.audit import Agent, Envelope, RuleLine, canonical, check_envelope, instant
+from engine.census import Census
 from engine.codec import event_from_json, from_json, to_json
-from engine.decision import Decision, Event, Input, Registered, RuleResult
+from engine.decision import Decision, Erased, Event, Input, KeyAnnounced, KeyGone, Registered, RuleResult
 from engine.model import Command, Json, Kind, Level, Outcome, Override, Role
 from engine.service import Change
+from storage.schema_erasure import ERASED, KEY_DESTROYED
 
 ENGINE = "1"  # rises when the same pack, facts and command could be decided otherwise than before
+# Entries that are named after what they do, whichever command brought it about.
+NAMED: Mapping[type, str] = {
+    Erased: ERASED,
+    KeyGone: KEY_DESTROYED,
+    KeyAnnounced: "log.key_announced",
+}
 SECTIONS = ("facts", "reads", "subject", "text")
 TEXT = "text#"  # stands where a text was taken out; no field can have this name
 ALWAYS_TEXT = frozenset({"text", "why"})
 ANSWERS = frozenset({"values", "overrides"})  # where people's own words can be
+BESIDE = ("inputs", "answer")  # sealed with a decision's facts, and no part of it
 KEPT_ELSEWHERE = ("rules", "reads", "now", "pathway", "parameters", "command")
 
 
@@ -91,17 +100,34 @@ def answer_hash(decision: Decision) -> str:
 
 def sections_of(change: Change, person: str, texts: frozenset[str]) -> dict[str, Json]:
     """Give what is to be sealed; `texts` are the names of fields that hold free text."""
-    decision = change.decision
+    return _sections(change.decision, change.command, person, texts, {})
+
+
+def sections_again(decision: Decision, person: str, texts: frozenset[str], said: Sequence[Json]) -> dict[str, Json]:
+    """Give what would be sealed of a decision that was made again, to be held against an entry's commitments.
+
+    `said` are the texts the entry keeps: where the decision holds the same ones, they are numbered as they were then,
+    because what people wrote may be met in another order the second time.
+    """
+    again = _sections(decision, decision.command, person, texts, {})
+    if sorted(map(str, cast("list[Json]", again["text"]))) != sorted(map(str, said)):
+        return again
+    return _sections(decision, decision.command, person, texts, {str(one): place for place, one in enumerate(said)})
+
+
+def _sections(
+    decision: Decision, command: Command, person: str, texts: frozenset[str], taken: dict[str, int]
+) -> dict[str, Json]:
+    """Seal a decision's parts; `taken` numbers the texts that were met, and grows."""
     whole = cast("dict[str, Any]", to_json(decision))
     facts: dict[str, Json] = {name: value for name, value in whole.items() if name not in KEPT_ELSEWHERE}
-    facts["command"] = whole["command"] if change.command is decision.command else to_json(change.command)
+    facts["command"] = whole["command"] if command is decision.command else to_json(command)
     facts["inputs"] = _inputs(whole.get("rules", ()))
     facts["answer"] = hashlib.sha256(canonical(whole)).hexdigest()
-    taken: dict[str, int] = {}
     names = texts | ALWAYS_TEXT
     return {
         "facts": _without_texts(facts, names, taken, inside=False),
-        "reads": [[record, version] for record, version in change.decision.reads],
+        "reads": [[record, version] for record, version in decision.reads],
         "subject": {"person": person},
         "text": list(taken),
     }
@@ -149,7 +175,11 @@ def _with_texts(value: Json, texts: Sequence[Json]) -> Json:
 
 def envelope_of(change: Change, link: Link, commitments: Mapping[str, str]) -> Envelope:
     """Give the entry of a change."""
-    command, decision = change.command, change.decision
+    return entry_of(change.command, change.decision, link, commitments)
+
+
+def entry_of(command: Command, decision: Decision, link: Link, commitments: Mapping[str, str]) -> Envelope:
+    """Give the entry of a decision: what it says in the clear follows from the decision and its place alone."""
     role = command.actor.role
     kind = "scheduler" if command.kind is Kind.FIRE else "service" if role is Role.SERVICE else "user"
     return Envelope(
@@ -157,7 +187,7 @@ def envelope_of(change: Change, link: Link, commitments: Mapping[str, str]) -> E
         index=link.index,
         recorded_at=decision.now,
         occurred_at=command.occurred_at,
-        type=type_of(command),
+        type=type_of(command, decision),
         episode=link.chain,
         episode_index=link.number,
         previous=link.previous.hex() if link.previous else None,
@@ -165,7 +195,7 @@ def envelope_of(change: Change, link: Link, commitments: Mapping[str, str]) -> E
         version_after=link.after,
         state_before=decision.state_before or None if decision.state else None,
         state=decision.state or None,
-        trigger=decision.transition or command.of or command.kind.value,
+        trigger=decision.transition or _said_openly(decision) or command.of or command.kind.value,
         outcome=decision.outcome.value,
         rules=tuple(RuleLine.of(rule) for rule in decision.rules),
         pathway=decision.pathway or None,
@@ -178,11 +208,29 @@ def envelope_of(change: Change, link: Link, commitments: Mapping[str, str]) -> E
     )
 
 
-def type_of(command: Command) -> str:
+def type_of(command: Command, decision: Decision) -> str:
     """Give the entry's type: what kind of thing happened to what."""
     if command.kind is Kind.FIRE:
         return "timer.fired"
+    for event in decision.events:
+        if (named := NAMED.get(type(event))) is not None:
+            return named
     return f"{'episode' if command.episode else 'site'}.{command.kind.value}"
+
+
+def moves_site(type_: str) -> bool:
+    """Say whether an entry of this type is a version of the site; the site's chain also holds what is not."""
+    return type_.startswith("site.") or type_ in NAMED.values()
+
+
+def _said_openly(decision: Decision) -> str:
+    """Give what whoever has only the published log must be able to read of a decision, empty for most."""
+    if decision.outcome is not Outcome.ACCEPTED:
+        return ""
+    if decision.command.kind is Kind.CENSUS and (census := Census.of(decision.command.values)) is not None:
+        return census.text()
+    announced = (event.key for event in decision.events if isinstance(event, KeyAnnounced))
+    return next((f"{key.size} {key.vkey}" for key in announced), "")
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -216,24 +264,29 @@ def derived_in(sections: Mapping[str, Json]) -> dict[str, Json]:
 def kept_of(entry: bytes, sections: Mapping[str, Json]) -> Kept:
     """Give the decision an entry keeps."""
     envelope = check_envelope(entry)
-    facts = cast("dict[str, Any]", _with_texts(sections["facts"], cast("list[Json]", sections["text"])))
-    inputs, answer = facts.pop("inputs"), facts.pop("answer")
+    facts, texts = cast("dict[str, Any]", sections["facts"]), cast("list[Json]", sections["text"])
+    return Kept(
+        envelope=envelope,
+        decision=decision_in(envelope, sections),
+        inputs=tuple(from_json(Input, _with_texts(one, texts)) for one in facts["inputs"]),
+        answer=facts["answer"],
+        person=cast("dict[str, str]", sections["subject"])["person"],
+    )
+
+
+def decision_in(envelope: Envelope, sections: Mapping[str, Json]) -> Decision:
+    """Give the decision that an entry's opened sections keep; the rules' answers, and when, are from its clear part."""
+    facts = {name: one for name, one in cast("dict[str, Any]", sections["facts"]).items() if name not in BESIDE}
     whole = {
-        **facts,
-        "now": json.loads(entry)["ts"],
+        **cast("dict[str, Any]", _with_texts(facts, cast("list[Json]", sections["text"]))),
+        "now": instant(envelope.recorded_at),
         "pathway": envelope.pathway or "",
         "parameters": envelope.parameters,
         "reads": sections["reads"],
     }
     decision = from_json(Decision, cast("Json", whole))
     overrides = {one.rule: one for one in decision.command.overrides}
-    return Kept(
-        envelope=envelope,
-        decision=replace(decision, rules=tuple(_rule(line, overrides) for line in envelope.rules)),
-        inputs=tuple(from_json(Input, one) for one in inputs),
-        answer=answer,
-        person=cast("dict[str, str]", sections["subject"])["person"],
-    )
+    return replace(decision, rules=tuple(_rule(line, overrides) for line in envelope.rules))
 
 
 def _rule(line: RuleLine, overrides: Mapping[str, Override]) -> RuleResult:

@@ -22,8 +22,14 @@ from storage.database import SITE_REF, VERSIONS, backend_of, require_current, ve
 from storage.refs import new_ref
 from storage.seal import Random
 from storage.sqlite import DRIVER, Sqlite, hold
-from storage.vault import Details, KeyEncryptionKey, Vault, key_from_file
+from storage.vault import Details, Vault
+from storage.vault_key import KeyEncryptionKey, key_from_file
 
+# The second log is named after the first: a new database's, or that of one which had no second log yet.
+READS_HEAD = (
+    "INSERT INTO access_head (id, n, rooted, frontier, first, base, origin) "
+    "SELECT 1, 0, 0, :none, 0, :none, origin || '/access' FROM audit_head WHERE NOT EXISTS (SELECT 1 FROM access_head)"
+)
 FOUNDING_LOCK = 0x53437674  # PostgreSQL's advisory lock that migrations take turns by
 
 
@@ -107,6 +113,7 @@ def _upgrade(connection: Connection, backend: Backend, founding: Founding, rando
         upgrade(config, "head")
         if transaction.exec_driver_sql("SELECT count(*) FROM audit_head").scalar_one() == 0:
             _found(transaction, founding, random)
+        transaction.execute(text(READS_HEAD), {"none": b""})
 
 
 @contextmanager

@@ -143,6 +143,10 @@ class Postgres:
     def tidy(self, connection: Connection) -> None:
         """Do nothing: the server tidies up by itself."""
 
+    def scrub(self, connection: Connection) -> bool:  # noqa: ARG002 - only a vacuum could, and that is the owner's
+        """Say yes: the server removes old versions of rows itself, when it vacuums."""
+        return True
+
     def is_lost(self, connection: Connection) -> bool:
         """Say whether the server has hung up."""
         return isinstance(connection, Session) and (connection.inner.closed or connection.inner.broken)

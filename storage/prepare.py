@@ -124,8 +124,7 @@ class Preparer:
         if found is None:
             return Pack()
         said = json.loads(found[0])
-        names = frozenset(name for form in said.get("forms", {}).values() for name in _text_fields(form))
-        pack = Pack(texts=names, priorities=priorities_in(said))
+        pack = Pack(texts=texts_in(said), priorities=priorities_in(said))
         with self._lock:
             self._packs[pathway] = pack
         return pack
@@ -135,6 +134,11 @@ def priorities_in(pack: Mapping[str, Any]) -> dict[str, str]:
     """Give the priorities a pack gives to kinds of due items; normal is not said."""
     due = pack.get("due", {})
     return {kind: str(policy["priority"]) for kind, policy in due.items() if policy.get("priority")}
+
+
+def texts_in(pack: Mapping[str, Any]) -> frozenset[str]:
+    """Give the names of a pack's fields that hold people's own words."""
+    return frozenset(name for form in pack.get("forms", {}).values() for name in _text_fields(form))
 
 
 def _text_fields(form: dict[str, Any]) -> Iterator[str]:

@@ -19,6 +19,10 @@ from engine.errors import Conflict, InvalidInput
 # What the app may do to each table besides reading it. A column stands for a row lock (SELECT … FOR UPDATE asks for
 # UPDATE on some column): the triggers refuse any use of it.
 APP = {
+    "access_entry": "INSERT",
+    "access_head": "UPDATE (rooted, pruned_by, frontier, first, base)",
+    "access_sealed": "INSERT",
+    "access_seen": "",
     "audit_entry": "INSERT",
     "audit_head": "UPDATE (rooted, frontier)",
     "audit_sealed": "INSERT",
@@ -26,6 +30,7 @@ APP = {
     "due_item": "INSERT, UPDATE",
     "episode": "UPDATE (id)",
     "episode_next": "INSERT",
+    "erasure": "INSERT, UPDATE (destroyed)",
     "idempotency": "INSERT, DELETE",
     "message": "INSERT, UPDATE",
     "meta": "",

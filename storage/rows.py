@@ -10,6 +10,7 @@ from datetime import date, datetime
 from engine.audit import instant, instant_from
 from engine.decision import Put
 from engine.model import DueItem, Episode, Json, Message, Person, Role, Timer
+from storage.schema_erasure import AT, EMPTY_EPISODE
 from storage.tables import Row
 
 # What a decision says of the picture afterwards, copied into list columns of the same name.
@@ -64,6 +65,11 @@ def episode_row(episode: Episode, person: Person, moment: Moment, before: Row | 
         "closed_at": instant(stays[-1].since if stays else moment.at) if kind in ENDED else None,
         "updated_at": instant(moment.at),
     }
+
+
+def emptied_row(row: Row, at: str) -> Row:
+    """Give an episode's list row as an erasure at this time leaves it; of `row` only what the log says openly stays."""
+    return {**row, **{name: at if value == AT else value for name, value in EMPTY_EPISODE.items()}}
 
 
 def _pictured(derived: Mapping[str, Json], before: Row | None) -> Row:

@@ -29,7 +29,9 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from storage.tables import DIALECT, TABLES, Room
+from storage import schema_access, schema_erasure
+from storage.columns import Room
+from storage.tables import DIALECT, TABLES
 
 # A protected key, as the condition under which a new row would meet an old one.
 APPEND_ONLY = {
@@ -75,6 +77,8 @@ def triggers() -> Iterator[str]:
     for stream in STREAMS:
         yield from _stream(stream)
     yield from _person()
+    yield from schema_access.SQLITE
+    yield from schema_erasure.SQLITE
 
 
 def _tidy(sql: str) -> str:
@@ -195,6 +199,7 @@ def _stream(table: str) -> Iterator[str]:
     said = "json_extract(CAST(entry AS TEXT), '$.ver.after') = NEW.version"
     mine = "ep = NEW.id AND epn = NEW.version - 1" if table == "episode" else f"ep IS NULL AND NEW.id = 1 AND {said}"
     entry = f"EXISTS (SELECT 1 FROM audit_entry WHERE idx = NEW.last_idx AND {mine})"
+    unless = f"({{}}) AND NOT ({schema_erasure.emptied('IS NOT')})" if table == "episode" else "{}"
     yield _trigger(
         f"{table}_begins",
         f"BEFORE INSERT ON {table}",
@@ -211,7 +216,7 @@ def _stream(table: str) -> Iterator[str]:
         (
             _refuse(
                 f"{table} changes with its next entry only",
-                f"NEW.id IS NOT OLD.id OR NEW.version IS NOT OLD.version + 1 OR NOT {entry}",
+                unless.format(f"NEW.id IS NOT OLD.id OR NEW.version IS NOT OLD.version + 1 OR NOT {entry}"),
             ),
         ),
     )

@@ -23,8 +23,10 @@ from collections.abc import Iterator
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from storage import schema_access, schema_erasure
+from storage.columns import Room
 from storage.schema import APPEND_ONLY, STREAMS
-from storage.tables import TABLES, Room
+from storage.tables import TABLES
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # the library's own gap
 
@@ -80,6 +82,8 @@ def triggers() -> Iterator[str]:
     for stream in STREAMS:
         yield from _stream(stream)
     yield from _person()
+    yield from schema_access.POSTGRESQL
+    yield from schema_erasure.POSTGRESQL
 
 
 def _tidy(sql: str) -> str:
@@ -252,6 +256,8 @@ def _stream(table: str) -> Iterator[str]:
     said = "convert_from(entry, 'UTF8')::jsonb #> '{ver,after}' = to_jsonb(NEW.version)"
     mine = "ep = NEW.id AND epn = NEW.version - 1" if table == "episode" else f"ep IS NULL AND NEW.id = 1 AND {said}"
     entry = f"EXISTS (SELECT 1 FROM public.audit_entry WHERE idx = NEW.last_idx AND {mine})"
+    emptied = schema_erasure.emptied("IS DISTINCT FROM", "public.")
+    unless = f"({{}})\n  AND NOT ({emptied})" if table == "episode" else "{}"
     yield from _trigger(
         f"{table}_begins",
         "BEFORE INSERT",
@@ -265,7 +271,9 @@ def _stream(table: str) -> Iterator[str]:
         table,
         _refuse(
             f"{table} changes with its next entry only",
-            f"NEW.id IS DISTINCT FROM OLD.id OR NEW.version IS DISTINCT FROM OLD.version + 1\n  OR NOT {entry}",
+            unless.format(
+                f"NEW.id IS DISTINCT FROM OLD.id OR NEW.version IS DISTINCT FROM OLD.version + 1\n  OR NOT {entry}"
+            ),
         )
         + "RETURN NEW;",
     )

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.audit import SALT, canonical, commit, commit_to, parse_canonical
-from engine.errors import InvalidInput, Unverifiable, VerificationFailed
+from engine.errors import InvalidInput, VerificationFailed
 from engine.model import Json
 
 Random = Callable[[int], bytes]
@@ -69,15 +69,20 @@ def seal(sections: Mapping[str, Json], key: DataKey, place: Place, random: Rando
 
 
 def open_sealed(blob: bytes, commitments: Mapping[str, str], key: DataKey, place: Place) -> dict[str, Json]:
-    """Decrypt a blob and check every section against its commitment.
+    """Decrypt a blob and check every section against its commitment; raises as `open_salted` does."""
+    return {name: value for name, (_, value) in open_salted(blob, commitments, key, place).items()}
 
-    Unverifiable for a blob of a newer form; VerificationFailed when the blob, the key, the entry and the commitments
-    do not belong together.
+
+def open_salted(
+    blob: bytes, commitments: Mapping[str, str], key: DataKey, place: Place
+) -> dict[str, tuple[bytes, Json]]:
+    """Give every section with the salt of its commitment: (salt, value), checked against it.
+
+    VerificationFailed when the blob, the key, the entry and the commitments do not belong together, or the blob has a
+    form we never wrote: a newer form comes with a newer format of the entry, which is not read as far as this. Who holds a salt can show its section to others: hand over no more of them than is asked.
     """
     if blob and blob[:1] not in (FORM, OLD_FORM):
-        raise Unverifiable(
-            f"The sealed part of entry {place.entry} has a form this version does not read: use a newer version."
-        )
+        raise _broken(place, "has a form that no entry of this format has")
     try:
         inside = AESGCM(key.secret).decrypt(blob[1 : 1 + NONCE], blob[1 + NONCE :], _bound_to(place, key))
     except (InvalidTag, ValueError):  # ValueError: cut too short to hold a nonce
@@ -88,7 +93,7 @@ def open_sealed(blob: bytes, commitments: Mapping[str, str], key: DataKey, place
     for name, (salt, value) in salted.items():
         if commit(salt, name, value) != commitments[name]:
             raise _broken(place, f"holds another {name!r} than the entry commits to")
-    return {name: value for name, (_, value) in salted.items()}
+    return salted
 
 
 def _salted(inside: bytes, count: int, place: Place) -> dict[str, tuple[bytes, Json]]:

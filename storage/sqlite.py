@@ -42,6 +42,7 @@ CONNECTING = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA recursive_triggers = ON",  # a second wall: rows removed by REPLACE meet their DELETE triggers too
     "PRAGMA synchronous = FULL",
+    "PRAGMA secure_delete = ON",  # what lists said of a person who is erased is overwritten, not only unlinked
     "PRAGMA temp_store = MEMORY",
 )
 
@@ -110,6 +111,24 @@ def connect(path: Path) -> Connection:
     except DriverError:
         connection.close()
         raise
+    return connection  # type: ignore[no-any-return]  # the driver is one of two modules
+
+
+def connect_reading(backend: "Sqlite") -> Connection:
+    """Open a connection that could not write if it wanted to: for an OS user who may only read the file."""
+    file = backend.files.database
+    if not file.is_file():
+        raise NotFound(what="database", name=str(file), remedy="run `stepcare migrate` to make one")
+    try:
+        connection = driver.connect(
+            f"{file.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+    except driver.Error as error:
+        raise backend.said(error) from error
     return connection  # type: ignore[no-any-return]  # the driver is one of two modules
 
 
@@ -210,6 +229,11 @@ class Sqlite:
                 self._enough = self._enough + MOST_JOURNAL if busy else MOST_JOURNAL
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}")
+
+    def scrub(self, connection: Connection) -> bool:
+        """Write the journal into the file and empty it; what was removed there is overwritten (`secure_delete`)."""
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def is_lost(self, connection: Connection) -> bool:  # noqa: ARG002 - a file does not hang up
         """Say no."""

@@ -11,11 +11,12 @@ from storage.tables import TABLES, compiled
 
 ENTRY, SEALED, EPISODE = TABLES["audit_entry"], TABLES["audit_sealed"], TABLES["episode"]
 HEAD, PERSON, SITE = TABLES["audit_head"], TABLES["person_state"], TABLES["site_state"]
-KEY, TIMER = TABLES["idempotency"], TABLES["timer"]
+KEY, TIMER, ERASURE = TABLES["idempotency"], TABLES["timer"], TABLES["erasure"]
 
 
 # Constants stand in the text itself: a partial index is used only where its condition is said in the same words.
 ONE: ColumnElement[int] = literal_column("1")
+NONE: ColumnElement[int] = literal_column("0")
 ARMED: ColumnElement[str] = literal_column("'armed'")
 
 
@@ -60,6 +61,10 @@ LOOK = compiled(
         .where(EPISODE.c.id == bindparam("id"))
         .scalar_subquery(),
         select(KEY.c.entry).where(KEY.c.actor == bindparam("actor"), KEY.c.key == bindparam("key")).scalar_subquery(),
+        select(ERASURE.c.person_ref)
+        .join(EPISODE, EPISODE.c.person_ref == ERASURE.c.person_ref)
+        .where(EPISODE.c.id == bindparam("id"))
+        .scalar_subquery(),
     )
 )
 HEAD_NOW = compiled(select(HEAD.c.n, HEAD.c.rooted, HEAD.c.frontier).where(HEAD.c.id == ONE))
@@ -85,7 +90,12 @@ _STORED = select(*ENTRY.columns, SEALED.c.blob, SEALED.c.key_id, SEALED.c.person
     SEALED, SEALED.c.idx == ENTRY.c.idx
 )
 EPISODE_ENTRIES = compiled(
-    _STORED.where(ENTRY.c.ep == bindparam("ep"), ENTRY.c.epn >= bindparam("first")).order_by(ENTRY.c.epn)
+    _STORED.where(
+        ENTRY.c.ep == bindparam("ep"),
+        ENTRY.c.epn >= bindparam("first"),
+        ENTRY.c.idx >= NONE,
+        ENTRY.c.idx < select(HEAD.c.n).where(HEAD.c.id == ONE).scalar_subquery(),
+    ).order_by(ENTRY.c.epn)
 )
 ENTRIES = compiled(
     _STORED.where(ENTRY.c.idx >= bindparam("first"), ENTRY.c.idx < bindparam("end")).order_by(ENTRY.c.idx)
@@ -93,7 +103,7 @@ ENTRIES = compiled(
 ENTRIES_ABOUT = compiled(
     select(*ENTRY.columns, SEALED.c.blob, SEALED.c.key_id, SEALED.c.person_ref)
     .join(SEALED, SEALED.c.idx == ENTRY.c.idx)
-    .where(SEALED.c.person_ref == bindparam("person"), SEALED.c.idx < bindparam("end"))
+    .where(SEALED.c.person_ref == bindparam("person"), SEALED.c.idx >= NONE, SEALED.c.idx < bindparam("end"))
     .order_by(SEALED.c.idx)
 )
 ENTRY_COUNT = compiled(select(func.count()).select_from(ENTRY))
@@ -103,6 +113,24 @@ _DUE_TIMERS = compiled(
     .order_by(TIMER.c.at, TIMER.c.episode_id, TIMER.c.id)
 )
 DUE_TIMERS = f"{_DUE_TIMERS} LIMIT :most"
+ADD_ERASURE = _insert("erasure")
+END_ERASURE = compiled(
+    update(ERASURE).where(ERASURE.c.person_ref == bindparam("person")).values(destroyed=bindparam("destroyed"))
+)
+ERASURE_OF = compiled(
+    select(ERASURE.c.entry, ERASURE.c.at, ERASURE.c.destroyed).where(ERASURE.c.person_ref == bindparam("person"))
+)
+TO_DESTROY = compiled(select(ERASURE.c.person_ref).where(ERASURE.c.destroyed.is_(None)).order_by(ERASURE.c.person_ref))
+ERASED = compiled(select(ERASURE.c.person_ref, ERASURE.c.entry).order_by(ERASURE.c.person_ref))
+_ERASED_BY = select(ERASURE.c.person_ref, ENTRY.c.idx).join(ENTRY, ENTRY.c.id == ERASURE.c.entry)
+ERASED_BY, IS_ERASED = compiled(_ERASED_BY), compiled(_ERASED_BY.where(ERASURE.c.person_ref == bindparam("person")))
+OLD_KEYS = compiled(select(func.count()).select_from(KEY).where(KEY.c.created_at < bindparam("before")))
+# Every episode's last entry as of a size of the log, for a census.
+ENDS = compiled(
+    select(ENTRY.c.ep, func.max(ENTRY.c.epn))
+    .where(ENTRY.c.ep.is_not(None), ENTRY.c.idx < bindparam("size"))
+    .group_by(ENTRY.c.ep)
+)
 FORGET_KEYS = compiled(KEY.delete().where(KEY.c.created_at < bindparam("before")))
 
 
@@ -112,7 +140,18 @@ _LEAF = select(ENTRY.c.leaf).where(ENTRY.c.idx == EPISODE.c.last_idx).scalar_sub
 # What a commit needs of an episode's row: its version, what an entry without a picture keeps, and its last leaf.
 STOOD = ("id", "version", "opened_at", *PICTURED, "leaf")
 _EPISODES = select(*(EPISODE.c[name] for name in STOOD[:-1]), _LEAF)
-_PERSONS = select(PERSON.c.ref, PERSON.c.version)
+_PERSONS = select(
+    PERSON.c.ref,
+    PERSON.c.version,
+    select(ENTRY.c.idx)
+    .join(ERASURE, ERASURE.c.entry == ENTRY.c.id)
+    .where(ERASURE.c.person_ref == PERSON.c.ref)
+    .scalar_subquery()
+    .label("erased"),
+)
+_THEIR_EPISODES = compiled(
+    select(EPISODE.c.id).where(EPISODE.c.person_ref == bindparam("person")).order_by(EPISODE.c.id)
+)
 _IN_JSON, _IN_ARRAY = "{} IN (SELECT value FROM json_each(:ids))", "{} = ANY(:ids)"
 
 # One process writes at a time, so nothing else need be locked.
@@ -125,6 +164,7 @@ SQLITE = Words(
     persons=compiled(_PERSONS.where(text(_IN_JSON.format("person_state.ref")))),
     site=SITE_NOW,
     head=HEAD_NOW,
+    their_episodes=_THEIR_EPISODES,
 )
 # Rows are locked in the order of their keys, so that no two processes wait for each other. An episode that was changed
 # while its lock was waited for comes with its new version but without its leaf: whoever decided on it is stale anyway.
@@ -134,7 +174,9 @@ POSTGRESQL = Words(
     has_version="SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
     many=list,
     episodes=compiled(_EPISODES.where(text(_IN_ARRAY.format("episode.id"))).order_by(EPISODE.c.id)) + " FOR UPDATE",
-    persons=compiled(_PERSONS.where(text(_IN_ARRAY.format("person_state.ref"))).order_by(PERSON.c.ref)) + " FOR UPDATE",
+    persons=compiled(_PERSONS.where(text(_IN_ARRAY.format("person_state.ref"))).order_by(PERSON.c.ref))
+    + " FOR UPDATE OF person_state",
     site=f"{SITE_NOW} FOR UPDATE",
     head=f"{HEAD_NOW} FOR UPDATE",
+    their_episodes=f"{_THEIR_EPISODES} FOR UPDATE",
 )

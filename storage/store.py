@@ -6,27 +6,29 @@ entries alone. What is remembered is never written; the database alone decides w
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 from typing import Generic, TypeVar
 
 from engine.audit import instant
+from engine.closing import Closing
 from engine.codec import from_json
 from engine.decision import Decision
-from engine.errors import Conflict, NotFound, StepcareError, Unavailable
+from engine.errors import Conflict, Erased, NotFound, StepcareError, Unavailable
 from engine.fold import fold
 from engine.model import Command, Episode, Json, Person, Site
 from engine.service import Applied, Change, Seen
 from storage import statements as sql
 from storage.commit import Commit, touched
 from storage.connection import Connection
-from storage.database import Database
+from storage.database import SITE_REF, Database
+from storage.erasures import closing_of
 from storage.ledger import Kept, StoredEntry, commitments_in, events_in, kept_of, reads_in
 from storage.prepare import Prepared, Preparer, person_place
 from storage.seal import Place, Random, open_sealed
-from storage.vault import Details
+from storage.vault import Details, KeyDestroyed
 from storage.writer import Writer
 
 MOST_REMEMBERED = 4096
@@ -49,9 +51,12 @@ class Store:
     # --- reading --------------------------------------------------------------------------------------------------
 
     def look(self, command: Command) -> Seen:
-        """Give what a command is about as it is now: one statement where all of it is remembered."""
+        """Give what a command is about as it is now: one statement where all of it is remembered; raises Erased."""
         asked = {"id": command.episode, "actor": command.actor.id, "key": command.key}
-        site, version, person, key = self.database.look(sql.LOOK, asked)
+        site, version, person, key, erased = self.database.look(sql.LOOK, asked)
+        if erased is not None:
+            self._episodes.forget(str(command.episode))
+            self.require_not_erased(erased)
         known = self._site
         return Seen(
             site=known[1] if known is not None and known[0] == site else self.site(),
@@ -63,7 +68,12 @@ class Store:
         known = self._episodes.get(episode)
         if known is None or known.version != version or known.person.version != person:
             return self.episode(episode)
-        self.database.vault.key(known.person.id)  # raises where the person was erased: then nothing is remembered
+        try:
+            self.database.vault.key(known.person.id)
+        except KeyDestroyed:  # erased, perhaps by another process: nothing is remembered of them here either
+            self._episodes.forget(episode)
+            self._persons.forget(known.person.id)
+            raise
         return known
 
     def site(self) -> Site:
@@ -77,12 +87,13 @@ class Store:
         return known[1]
 
     def episode(self, episode: str) -> Episode:
-        """Give an episode as it is now; raises NotFound."""
+        """Give an episode as it is now; raises NotFound, and Erased from the first moment of its person's erasure."""
         with self.database.reading() as connection:
             found = connection.execute(sql.EPISODE_AT, {"id": episode}).fetchone()
             if found is None:
                 raise NotFound(what="episode", name=episode, remedy="`stepcare episode list` shows those that are here")
             version, person = found
+            self._require_not_erased(connection, person)
             known = self._episodes.get(episode) or Episode(id=episode, person=Person(id=person))
             if known.version > version:  # remembered from a later moment than this reader sees
                 known = Episode(id=episode, person=Person(id=person))
@@ -107,8 +118,12 @@ class Store:
         return open_sealed(entry.blob, commitments_in(entry.entry), self.database.vault.key(entry.person_ref), place)
 
     def person(self, person: str) -> Person:
-        """Give a person as they are now; raises NotFound for one the vault does not know."""
+        """Give a person as they are now; raises Erased, and NotFound for one the vault does not know.
+
+        The site is nobody's person, but a refused registration is sealed with its key.
+        """
         with self.database.reading() as connection:
+            self._require_not_erased(connection, person)
             return self._person(connection, person)
 
     def _person(self, connection: Connection, person: str) -> Person:
@@ -123,6 +138,34 @@ class Store:
             known = from_json(Person, open_sealed(blob, {"person": commitment}, key, place)["person"])
             self._persons.put(person, known)
         return known
+
+    def closing(self, person: str) -> Closing:
+        """Give the entries about a person so far, which erasing them would close for ever; NotFound for the site."""
+        if person == SITE_REF:
+            raise NotFound(what="person", name=person, remedy="its key is the site's own; name a person")
+        with self.database.reading() as connection:
+            return closing_of(connection, person)
+
+    def require_not_erased(self, person: str) -> None:
+        """Raise Erased for somebody who was erased, also while their key is still there; nothing of them is kept."""
+        with self.database.reading() as connection:
+            self._require_not_erased(connection, person)
+
+    def _require_not_erased(self, connection: Connection, person: str) -> None:
+        found = connection.execute(sql.IS_ERASED, {"person": person}).fetchone()
+        if found is not None:
+            self._persons.forget(person)
+            raise Erased(person=person, entry=found[1])
+
+    def names(self, persons: Iterable[str]) -> dict[str, str]:
+        """Give the names behind references; who was erased has none, also while the vault still knows it."""
+        erased = self.erased()
+        return self.database.vault.names([person for person in persons if person not in erased])
+
+    def erased(self) -> dict[str, int]:
+        """Give every person who was erased, with the number of the entry that did it."""
+        with self.database.reading() as connection:
+            return dict(connection.execute(sql.ERASED_BY, {}).fetchall())
 
     def pack(self, sha256: str) -> bytes:
         """Give the bytes of a published pack; raises NotFound."""
@@ -150,20 +193,27 @@ class Store:
         return self.kept(index).decision
 
     def kept(self, index: int) -> Kept:
-        """Give all that an entry keeps of its decision; raises NotFound."""
+        """Give all that an entry keeps of its decision; raises NotFound, and Erased where its person was."""
         entry = next(self.entries(index, index + 1), None)
         if entry is None:
             raise NotFound(what="entry", name=str(index), remedy="the log begins at 0; `stepcare audit show` lists it")
+        if entry.person_ref is not None:
+            self.require_not_erased(entry.person_ref)
         return kept_of(entry.entry, self._opened(entry))
 
     def entries(self, first: int = 0, end: int | None = None) -> Iterator[StoredEntry]:
-        """Give the entries from `first` up to, not including, `end` (None: all), in order."""
+        """Give the entries from `first` up to, not including, `end` (None: all), in order.
+
+        A row beyond the log's head, or before its beginning, is no entry.
+        """
+        first = max(0, first)
         while end is None or first < end:
-            stop = first + BATCH if end is None else min(first + BATCH, end)
             with self.database.reading() as connection:
+                size = _length(connection)
+                stop = min(first + BATCH, size if end is None else min(size, end))
                 found = list(stored_entries(connection, sql.ENTRIES, first=first, end=stop))
             yield from found
-            if len(found) < stop - first:
+            if stop >= size:
                 return
             first = stop
 
@@ -175,6 +225,7 @@ class Store:
     def entries_about(self, person: str, end: int) -> list[StoredEntry]:
         """Give the entries about a person (or the site) that come before `end`, in order."""
         with self.database.reading() as connection:
+            end = min(end, _length(connection))
             return list(stored_entries(connection, sql.ENTRIES_ABOUT, person=person, end=end))
 
     def due_timers(self, now: datetime, limit: int) -> list[tuple[str, str]]:
@@ -286,6 +337,10 @@ class _Remembered(Generic[T]):
                 self._found.move_to_end(name)
             return found
 
+    def forget(self, name: str) -> None:
+        with self._lock:
+            self._found.pop(name, None)
+
     def put(self, name: str, found: T) -> None:
         with self._lock:
             known = self._found.get(name)
@@ -294,6 +349,12 @@ class _Remembered(Generic[T]):
             self._found.move_to_end(name)
             if len(self._found) > MOST_REMEMBERED:
                 self._found.popitem(last=False)
+
+
+def _length(connection: Connection) -> int:
+    """Give how many entries the log has, by its head."""
+    found = connection.execute(sql.HEAD_NOW).fetchone()
+    return int(found[0]) if found is not None else 0
 
 
 def stored_entries(connection: Connection, statement: str, **values: object) -> Iterator[StoredEntry]:

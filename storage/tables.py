@@ -10,64 +10,42 @@ PostgreSQL has the same tables in its own words: whole numbers of 64 bits, and t
 list and its pages come in the same order on both.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
-from sqlmodel import Field, SQLModel
 
-TEXT: Any = Text().with_variant(postgresql.TEXT(collation="C"), "postgresql")
-NUMBER: Any = Integer().with_variant(BigInteger(), "postgresql")
-
-Words = Annotated[str, Field(sa_type=TEXT)]
-MaybeWords = Annotated[str | None, Field(default=None, sa_type=TEXT)]
-KeyWords = Annotated[str, Field(primary_key=True, sa_type=TEXT)]
-Number = Annotated[int, Field(sa_type=NUMBER)]
-# Whoever adds a row says its number: no sequence gives one.
-KeyNumber = Annotated[int, Field(primary_key=True, sa_type=NUMBER, sa_column_kwargs={"autoincrement": False})]
-FromZero = Annotated[int, Field(sa_type=NUMBER, sa_column_kwargs={"server_default": text("0")})]
-Blob = Annotated[bytes, Field(sa_type=LargeBinary)]
-
-KEYED = {"sqlite_strict": True, "sqlite_with_rowid": False}
-NUMBERED = {"sqlite_strict": True}
-
-
-def _refers(column: str, target: str) -> ForeignKeyConstraint:
-    # Deferred, because a commit writes in id order and head last: the parent may come later in the same commit.
-    return ForeignKeyConstraint([column], [target], deferrable=True, initially="DEFERRED")
-
-
-def _where(condition: str) -> dict[str, Any]:
-    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+import storage.tables_access  # noqa: F401 - its tables join ours
+from storage.columns import (
+    KEYED,
+    NUMBERED,
+    Blob,
+    FromZero,
+    KeyNumber,
+    KeyWords,
+    MaybeWords,
+    Number,
+    Room,
+    Words,
+    only_where,
+    refers,
+)
 
 
 def _worklist(scope: str) -> tuple[Index, Index]:
     """Give what a list of everybody's, a care team's or somebody's work is read by: in its order, and by its opening."""
     first = () if scope == "all" else (scope,)
     # In the same words as queries ask: a partial index serves nobody else.
-    is_open = _where("place IS NOT NULL")
+    is_open = only_where("place IS NOT NULL")
     return (
         Index(f"due_item_{scope}_place", *first, "place", "episode_id", "id", **is_open),
         Index(f"due_item_{scope}_opens", *first, "opens_at", **is_open),
     )
 
 
-class Room(SQLModel):
-    """Our own metadata: tables of other SQLModel users in the process are not ours to create."""
-
-    metadata = MetaData()
+def _still_to_destroy() -> Index:
+    return Index("erasure_to_destroy", "person_ref", **only_where("destroyed IS NULL"))
 
 
 class EpisodeColumns(Room):
@@ -106,8 +84,8 @@ class EpisodeRow(EpisodeColumns, table=True):
 
     __tablename__ = "episode"
     __table_args__ = (
-        _refers("person_ref", "person_state.ref"),
-        _refers("pathway_sha", "pack.sha256"),
+        refers("person_ref", "person_state.ref"),
+        refers("pathway_sha", "pack.sha256"),
         Index("episode_person", "person_ref"),
         Index("episode_team", "team", "opened_at", "id"),
         Index("episode_owner", "owner", "opened_at", "id"),
@@ -215,7 +193,7 @@ class AuditSealed(Room, table=True):
     """What an entry commits to, sealed under the person's key."""
 
     __tablename__ = "audit_sealed"
-    __table_args__ = (_refers("idx", "audit_entry.idx"), Index("audit_sealed_person", "person_ref", "idx"), NUMBERED)
+    __table_args__ = (refers("idx", "audit_entry.idx"), Index("audit_sealed_person", "person_ref", "idx"), NUMBERED)
     idx: KeyNumber
     blob: Blob
     key_id: Words
@@ -231,7 +209,7 @@ class DueItemRow(Room, table=True):
 
     __tablename__ = "due_item"
     __table_args__ = (
-        _refers("episode_id", "episode.id"),
+        refers("episode_id", "episode.id"),
         *_worklist("all"),
         *_worklist("team"),
         *_worklist("assignee"),
@@ -265,8 +243,8 @@ class TimerRow(Room, table=True):
 
     __tablename__ = "timer"
     __table_args__ = (
-        _refers("episode_id", "episode.id"),
-        Index("timer_armed", "at", "episode_id", "id", **_where("state = 'armed'")),
+        refers("episode_id", "episode.id"),
+        Index("timer_armed", "at", "episode_id", "id", **only_where("state = 'armed'")),
         KEYED,
     )
     episode_id: KeyWords
@@ -292,8 +270,8 @@ class MessageRow(Room, table=True):
 
     __tablename__ = "message"
     __table_args__ = (
-        _refers("episode_id", "episode.id"),
-        Index("message_queued", "not_before", "episode_id", "id", **_where("status = 'queued'")),
+        refers("episode_id", "episode.id"),
+        Index("message_queued", "not_before", "episode_id", "id", **only_where("status = 'queued'")),
         KEYED,
     )
     episode_id: KeyWords
@@ -335,7 +313,7 @@ class Idempotency(Room, table=True):
 
     __tablename__ = "idempotency"
     __table_args__ = (
-        _refers("entry", "audit_entry.id"),
+        refers("entry", "audit_entry.id"),
         Index("idempotency_age", "created_at"),
         Index("idempotency_entry", "entry"),
         KEYED,
@@ -345,6 +323,20 @@ class Idempotency(Room, table=True):
     entry: Words
     request_hash: Words
     created_at: Words
+
+
+class ErasureRow(Room, table=True):
+    """A person who was erased, by which entry (its id and time). Adding the row empties what lists say of them.
+
+    `destroyed` is the entry that says their data key is gone; None: it is still to be destroyed.
+    """
+
+    __tablename__ = "erasure"
+    __table_args__ = (_still_to_destroy(), KEYED)
+    person_ref: KeyWords
+    entry: Words
+    at: Words
+    destroyed: MaybeWords
 
 
 class WorkerRow(Room, table=True):

@@ -7,7 +7,6 @@ Each person has a data key, wrapped by a key-encryption key that never lies in t
 the main database: a crash between the two leaves a key that nobody uses, and nothing worse.
 """
 
-import base64
 import os
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,21 +15,18 @@ from datetime import date, datetime
 from json import dumps
 from pathlib import Path
 from threading import RLock
-from typing import Any, Protocol, Self, cast
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import Any, Self, cast
 
 from engine.audit import canonical, instant, parse_canonical, problem_in
 from engine.errors import Conflict, InvalidInput, NotFound, Unavailable, Unverifiable, VerificationFailed
-from storage.seal import KEY, NONCE, DataKey, Random
+from storage.seal import KEY, DataKey, Random
+from storage.vault_key import KeyEncryptionKey
 
 try:  # the standard library's SQLite may be too old for several writing processes
     from pysqlite3 import dbapi2 as sqlite3
 except ImportError:
     import sqlite3
 
-VARIABLE = "STEPCARE_VAULT_KEY"
 SCHEMA_VERSION = 1
 MOST_CACHED = 10_000
 BUSY_SECONDS = 10.0
@@ -57,92 +53,6 @@ class KeyDestroyed(Unverifiable):
         super().__init__(
             f"The data key of {ref} was destroyed at {destroyed_at}: its sealed parts cannot be read, nor new ones made."
         )
-
-
-# --- the key-encryption key ---------------------------------------------------------------------------------------
-
-
-class KeyEncryptionKey(Protocol):
-    """Wraps data keys; where it lives (a file, the environment, a key service) is its own business."""
-
-    def wrap(self, secret: bytes, bound_to: bytes) -> bytes:
-        """Encrypt a data key for one place in the vault."""
-
-    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
-        """Give the data key back; Unverifiable when it was not wrapped by this key for this place."""
-
-
-class LocalKey:
-    """A key-encryption key held in this process: AES-256-GCM."""
-
-    def __init__(self, secret: bytes, random: Random) -> None:
-        """Take the 32 secret bytes."""
-        if len(secret) != KEY:
-            raise InvalidInput(
-                f"A key-encryption key has {KEY} bytes, this one {len(secret)}: make one with a new vault."
-            )
-        self._cipher, self._random = AESGCM(secret), random
-
-    def wrap(self, secret: bytes, bound_to: bytes) -> bytes:
-        """Encrypt a data key for one place in the vault."""
-        nonce = self._random(NONCE)
-        return nonce + self._cipher.encrypt(nonce, secret, bound_to)
-
-    def unwrap(self, wrapped: bytes, bound_to: bytes) -> bytes:
-        """Give the data key back; Unverifiable when it was not wrapped by this key for this place."""
-        try:
-            return self._cipher.decrypt(wrapped[:NONCE], wrapped[NONCE:], bound_to)
-        except (InvalidTag, ValueError):
-            raise Unverifiable(
-                "This is not the key-encryption key that wrapped it: use the one the vault began with."
-            ) from None
-
-
-def key_from_environment(environ: Mapping[str, str], random: Random) -> LocalKey | None:
-    """Read the key-encryption key (base64) from STEPCARE_VAULT_KEY; None when it is not set."""
-    text = environ.get(VARIABLE)
-    return None if text is None else LocalKey(_secret_from(text, f"The variable {VARIABLE}"), random)
-
-
-def key_from_file(path: Path, random: Random, *, create: bool) -> LocalKey:
-    """Read the key-encryption key from a file only its owner can read; `create` makes it where there is none.
-
-    Create it with a new vault only: a fresh key for an old vault opens nothing.
-    """
-    if create and not path.exists():
-        _write_secret(path, random(KEY))
-    if not path.exists():
-        remedy = f"put the file back from where you keep it, or set {VARIABLE}"
-        raise NotFound(what="key-encryption key", name=str(path), remedy=remedy)
-    if path.stat().st_mode & 0o077:
-        raise InvalidInput(f"Others than its owner may read the key-encryption key {path}: run chmod 600 {path}.")
-    return LocalKey(
-        _secret_from(path.read_text(encoding="utf-8", errors="replace").strip(), f"The file {path}"), random
-    )
-
-
-def _write_secret(path: Path, secret: bytes) -> None:
-    # On the disk before it wraps anything: a data key must never outlive the key that opens it. A half-written one
-    # never has the name.
-    new = path.with_suffix(".new")
-    with os.fdopen(os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-        file.write(base64.b64encode(secret) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
-
-
-def _secret_from(text: str, where: str) -> bytes:
-    try:
-        secret = base64.b64decode(text, validate=True)
-    except ValueError:
-        secret = b""
-    if len(secret) != KEY:
-        raise InvalidInput(f"{where} does not hold {KEY} bytes in base64: put the vault's own key there.")
-    return secret
 
 
 # --- the vault ----------------------------------------------------------------------------------------------------
@@ -299,6 +209,7 @@ class Vault:
         try:
             return DataKey(id=found[0], secret=self._key.unwrap(found[1], self._bound_to(ref, found[0])))
         except Unverifiable:  # the vault's own key opened the vault, so the row is what is wrong
+            self._key.unwrap(self._one("SELECT value FROM meta WHERE name = 'key_check'")[0], self._bound_to("", ""))
             raise VerificationFailed(
                 f"The data key of {ref} was altered in the vault: restore it from a backup."
             ) from None
@@ -337,6 +248,23 @@ class Vault:
             # Otherwise the old pages, with the wrapped key and the name, stay in the log file beside the vault.
             busy, _, _ = self._one("PRAGMA wal_checkpoint(TRUNCATE)")
             return not busy
+
+    def rewrap(self, key: KeyEncryptionKey) -> int:
+        """Wrap every data key under another key-encryption key, in one commit; gives how many there are.
+
+        Processes that have the vault open under the old key must be started again.
+        """
+        with self._transaction():
+            rows = self._connection.execute("SELECT ref, key_id, wrapped_key FROM person").fetchall()
+            for ref, key_id, wrapped in rows:
+                place = self._bound_to(ref, key_id)
+                fresh = key.wrap(self._key.unwrap(wrapped, place), place)
+                self._connection.execute("UPDATE person SET wrapped_key = ? WHERE ref = ?", (fresh, ref))
+            check = key.wrap(CHECK, self._bound_to("", ""))
+            self._connection.execute("UPDATE meta SET value = ? WHERE name = 'key_check'", (check,))
+        self._key = key
+        self._one("PRAGMA wal_checkpoint(TRUNCATE)")  # nothing the old key opens stays beside the vault
+        return len(rows)
 
     def _destroyed(self, ref: str) -> str | None:
         found = self._one("SELECT destroyed_at FROM key_destroyed WHERE ref = ?", ref)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from engine.custody import FIELDS as CUSTODY
 from engine.errors import BadScenario, InvalidInput
 from engine.model import Actor, Json, Kind, Outcome, Override, Role, Values
 from engine.time import at_local, clock_from, zone
@@ -18,8 +19,9 @@ from workflows.shape import near
 from workflows.yaml_source import Source, read_yaml, yaml_from
 
 WAIT = "wait"  # no command: the clock moves on and timers fire
-COMMANDS = (*(kind.value for kind in Kind if kind is not Kind.FIRE), WAIT)
 OF_THE_SITE = (Kind.PUBLISH, Kind.SET_PARAMETER)
+NOT_OF_A_STORY = (Kind.FIRE, *CUSTODY)  # the worker's, and what is done to the log and the vault
+COMMANDS = (*(kind.value for kind in Kind if kind not in NOT_OF_A_STORY), WAIT)
 ONLY = "episode"  # the alias of an episode that nobody named
 
 SECTIONS = ("title", "pathway", "start", "zone", "actors", "parameters", "do")

@@ -126,8 +126,55 @@ def why(
 
 
 @app.command()
-def timeline(context: typer.Context, episode: Episode) -> None:
-    """Tell what happened, with both times: when it happened and when it was recorded."""
-    from stepcare.desk.episodes import show_timeline
+def timeline(
+    context: typer.Context,
+    episode: Episode,
+    by: Annotated[str, typer.Option(metavar="TIME", help="In the order of: recorded, or occurred.")] = "recorded",
+) -> None:
+    """Tell what happened, with both times: when it occurred and when it was recorded; with what was corrected."""
+    from stepcare.desk.asof import show_timeline
 
-    show_timeline(options_of(context), episode)
+    show_timeline(options_of(context), episode, by)
+
+
+@app.command("as-of")
+def as_of(
+    context: typer.Context,
+    episode: Episode,
+    date: Annotated[str, typer.Argument(metavar="DATE", help="A day (its end, here), an instant, or now.")],
+    by: Annotated[
+        str, typer.Option(metavar="TIME", help="By when things were: recorded, or occurred (as known today).")
+    ] = "recorded",
+) -> None:
+    """Show an episode as it stood: `as-of e-… 2026-03-02`; with `--by occurred` what had occurred, not re-decided."""
+    from stepcare.desk.asof import show_as_of
+
+    show_as_of(options_of(context), episode, date, by)
+
+
+@app.command()
+def diff(
+    context: typer.Context,
+    episode: Episode,
+    first: Annotated[str, typer.Argument(metavar="FROM", help="A day, an instant, or now.")],
+    last: Annotated[str, typer.Argument(metavar="TO", help="A later one.")],
+) -> None:
+    """Say what changed between two moments, as each was recorded by then: `diff e-… 2026-03-02 now`."""
+    from stepcare.desk.asof import show_between
+
+    show_between(options_of(context), episode, first, last)
+
+
+@app.command("break-glass")
+def break_glass(
+    context: typer.Context,
+    episode: Episode,
+    reason: Annotated[str, typer.Option(help="emergency, cover, patient_request, safeguarding or other.")],
+    text: Annotated[str, typer.Option(help="Why, in your own words; sealed under the person's key.")],
+    minutes: Annotated[int | None, typer.Option(help="For how long, at most 480; else an hour.")] = None,
+) -> None:
+    """Open an episode of another care team for reading, for a stated time; the privacy officer looks at it later."""
+    from stepcare.desk.accesses import open_glass
+    from stepcare.glass import Need
+
+    open_glass(options_of(context), episode, Need(reason=reason, text=text, minutes=minutes))

@@ -8,19 +8,23 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
+from engine.access import READS, may_read
 from engine.audit import instant
 from engine.compiled import Compiled
-from engine.errors import InvalidInput, NotFound, near
-from engine.model import Command, Episode, Json, Kind, Outcome
+from engine.custody import FIELDS
+from engine.errors import InvalidInput, NotFound, Refused, near
+from engine.model import Actor, Command, Episode, Json, Kind, Outcome
 from engine.pathway import FormField, Pathway
 from engine.service import Answer
 from stepcare.answers import answer_json, option_json
+from stepcare.desk.looking import answered, looked, seen_by
 from stepcare.desk.opened import Desk, actor_of, opened, os_user
 from stepcare.options import Options
 from stepcare.render import emit_thing, note
 from stepcare.shown import citations_of
 from stepcare.tell import decision_lines, option_lines
 from stepcare.typed import MOST_BYTES, checked, moment_from, override_from, values_from_json, values_from_pairs
+from stepcare.unseen import sees_answer, unseen
 from storage.refs import check_ref
 
 EXITS = {Outcome.ACCEPTED: 0, Outcome.REFUSED: 4, Outcome.NEEDS_SIGN_OFF: 4, Outcome.INVALID: 2}
@@ -29,6 +33,7 @@ ELSEWHERE = {
     Kind.PUBLISH: "publish with `stepcare pathway publish`",
     Kind.SET_PARAMETER: "set one with `stepcare pathway set`",
     Kind.FIRE: "timers are the worker's",
+    **dict.fromkeys(FIELDS, "see `stepcare audit --help`"),
 }
 COMMANDS = tuple(kind.value for kind in Kind if kind not in ELSEWHERE)
 
@@ -70,16 +75,19 @@ def do_command(options: Options, asked: Asked) -> None:
         )
         engine = desk.app.engine
         answer = engine.preview(checked(command)) if options.dry_run else engine.handle(checked(command))
-        show_answer(options, answer, compiled)
+        answered(desk, answer)
+        show_answer(options, answer, compiled, actor)
 
 
-def show_answer(options: Options, answer: Answer, compiled: Compiled) -> None:
-    """Write an answer, and exit unless it was accepted."""
-    row = answer_json(answer)
+def show_answer(options: Options, answer: Answer, compiled: Compiled, actor: Actor) -> None:
+    """Write as much of an answer as the asker may see, and exit unless it was accepted."""
+    row, seen = answer_json(answer), sees_answer(actor, answer)
+    if not seen:
+        row = unseen(row)
     emit_thing(
         options.output,
         row,
-        lambda: (*decision_lines(row, citations_of(compiled.pathway)), *_ways(answer, compiled)),
+        lambda: (*decision_lines(row, citations_of(compiled.pathway)), *(_ways(answer, compiled) if seen else ())),
     )
     if options.dry_run:
         note("Dry run: nothing was kept.")
@@ -169,7 +177,12 @@ def say_why(options: Options, typed: str, move: str | None) -> None:
     """Say of every transition from here whether it is open to this actor, and what closes it."""
     with opened(options) as desk:
         actor = actor_of(desk)
+        if not may_read(actor, "episode"):
+            allowed = ", ".join(sorted(READS["episode"]))
+            raise Refused(f"As {actor.role} you may not read an episode: ask one of {allowed}.")
         episode = find_episode(desk, typed)
+        seen_by(desk, episode.id, episode.team)
+        looked(desk, what="read.episode", persons=[episode.person.id], episodes=[episode.id])
         pathway = desk.app.engine.compiled(episode.pathway).pathway
         citations, at = citations_of(pathway), instant(desk.app.clock())
         found = [option_json(one, citations) for one in desk.app.engine.options(episode.id, actor)]

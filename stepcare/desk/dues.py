@@ -17,6 +17,7 @@ from engine.time import local_day, zone
 from engine.view import Pending, View
 from stepcare.answers import due_item_json, message_json
 from stepcare.desk.episodes import read_one
+from stepcare.desk.looking import looked
 from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing
@@ -74,7 +75,15 @@ def list_due(options: Options, listed: Listed) -> None:
             with_snoozed=listed.snoozed,
         )
         lines = list(_paged(desk, now, wanted, listed.limit))
-        names = desk.app.vault.names([line.person for line in lines]) if listed.names else None
+        asked = ("team", "owner", "role", "kinds", "days", "snoozed", "limit")
+        looked(
+            desk,
+            what="read.names" if listed.names else "read.list",
+            persons=[line.person for line in lines],
+            episodes=[line.episode for line in lines],
+            query={name: getattr(listed, name) for name in asked},
+        )
+        names = desk.app.store.names([line.person for line in lines]) if listed.names else None
         found = [due_line_json(line, now, names) for line in lines]
         if role in (None, Role.PATHWAY_OWNER) and not (listed.team or listed.owner or listed.kinds):
             today = local_day(now, desk.app.store.site().zone)

@@ -1,4 +1,4 @@
-"""Reading episodes: the list, one episode's picture, and what happened to it."""
+"""Reading episodes: the list, and one episode's picture."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,11 +9,12 @@ from rich.text import Text
 from engine.compiled import Compiled
 from engine.model import Actor, Episode, Json
 from stepcare.desk.doing import find_episode
+from stepcare.desk.looking import looked, seen_by
 from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
 from stepcare.render import Column, emit_rows, emit_thing
-from stepcare.shown import episode_json, episode_line_json, timeline_json
-from stepcare.sight import require_seen, teams_of
+from stepcare.shown import episode_json, episode_line_json
+from stepcare.sight import teams_of
 from storage.queries import MOST, EpisodeFilter, EpisodeLine, episodes
 
 Row = dict[str, Json]
@@ -65,7 +66,14 @@ def list_episodes(options: Options, listed: Listed) -> None:
             person=listed.person,
         )
         lines = list(_paged(desk, wanted, listed.limit))
-        names = desk.app.vault.names([line.person for line in lines]) if listed.names else {}
+        looked(
+            desk,
+            what="read.names" if listed.names else "read.list",
+            persons=[line.person for line in lines],
+            episodes=[line.id for line in lines],
+            query={name: getattr(listed, name) for name in ("state", "team", "owner", "person", "closed", "limit")},
+        )
+        names = desk.app.store.names([line.person for line in lines]) if listed.names else {}
         found = [episode_line_json(line, names if listed.names else None) for line in lines]
         columns = (COLUMNS[0], Column(key="name", title="NAME"), *COLUMNS[1:]) if listed.names else COLUMNS
         nothing = NO_EPISODES
@@ -92,7 +100,8 @@ def read_one(desk: Desk, typed: str) -> tuple[Episode, Compiled, Actor | None]:
     """Give an episode to somebody who may read it, with its pathway and the reader."""
     reader = reader_of(desk, "episode")
     episode = find_episode(desk, typed)
-    require_seen(reader, episode.id, episode.team)
+    seen_by(desk, episode.id, episode.team)
+    looked(desk, what="read.episode", persons=[episode.person.id], episodes=[episode.id])
     return episode, desk.app.engine.compiled(episode.pathway), reader
 
 
@@ -101,10 +110,31 @@ def show_episode(options: Options, typed: str) -> None:
     with opened(options) as desk:
         episode, compiled, _ = read_one(desk, typed)
         row = episode_json(episode, compiled, desk.app.clock())
-        emit_thing(options.output, row, lambda: _picture_lines(row, episode, compiled))
+        emit_thing(
+            options.output,
+            row,
+            lambda: (
+                *picture_lines(row, episode, compiled),
+                *_misled_lines(desk, row),
+                f"What next: stepcare episode why {episode.id} --as …",
+            ),
+        )
 
 
-def _picture_lines(row: Row, episode: Episode, compiled: Compiled) -> Iterator[Text | str]:
+def _misled_lines(desk: Desk, row: Row) -> Iterator[Text | str]:
+    """Tell the decisions that relied on something corrected after them, by their entries."""
+    wrong: Any = row["relied_wrongly"]
+    entry = [one.idx for one in desk.app.store.entries_of(str(row["episode"]))] if wrong else []
+    lines = [
+        f"entry {entry[version - 1]} relied on {one['form']} {one['record']}, corrected by entry {entry[one['corrected_in'] - 1]}"
+        for one in wrong
+        for version in one["relied_on_by"]
+    ]
+    yield from _section("Relied on what was corrected later", lines)
+
+
+def picture_lines(row: Row, episode: Episode, compiled: Compiled) -> Iterator[Text | str]:
+    """Tell where an episode stands, from its JSON and itself."""
     derived: Any = row["derived"]
     yield Text.assemble((episode.id, "bold"), f"  {row['title']} ({episode.state}), version {episode.version}")
     yield f"  since {str(row['since'])[:10]}, day {derived['stay.day']}"
@@ -128,33 +158,9 @@ def _picture_lines(row: Row, episode: Episode, compiled: Compiled) -> Iterator[T
         if record.superseded_by is None
     ]
     yield from _section("Recorded", records)
-    yield f"What next: stepcare episode why {episode.id} --as …"
 
 
 def _section(title: str, lines: list[str]) -> Iterator[Text | str]:
     if lines:
         yield Text(title, style="bold")
         yield from (f"  {line}" for line in lines)
-
-
-# --- what happened ------------------------------------------------------------------------------------------------
-
-TIMELINE = (
-    Column(key="entry", title="ENTRY", right=True),
-    Column(key="recorded_at", title="RECORDED", say=lambda value: str(value)[:16].replace("T", " ")),
-    Column(key="occurred_at", title="HAPPENED", say=lambda value: str(value)[:16].replace("T", " ")),
-    Column(key="by", title="BY"),
-    Column(key="what", title="WHAT"),
-    Column(key="outcome", title="OUTCOME"),
-    Column(key="state", title="STATE"),
-    Column(key="rules", title="RULES"),
-)
-
-
-def show_timeline(options: Options, typed: str) -> None:
-    """Tell an episode's entries in the order they were recorded, each with when it happened."""
-    with opened(options) as desk:
-        episode, compiled, _ = read_one(desk, typed)
-        store = desk.app.store
-        found = [timeline_json(store.kept(entry.idx), compiled) for entry in store.entries_of(episode.id)]
-        emit_rows(options.output, found, TIMELINE, "Nothing has happened yet.")

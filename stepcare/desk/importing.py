@@ -12,6 +12,7 @@ import typer
 from engine.access import may_command
 from engine.errors import InvalidInput, NotFound, Refused
 from engine.model import Json, Kind
+from stepcare.desk.looking import looked
 from stepcare.desk.opened import actor_of, opened, os_user
 from stepcare.importing import Became, Importer, Told, lines_of
 from stepcare.options import Options, Output
@@ -30,6 +31,8 @@ def import_episodes(options: Options, file: Path) -> None:
             raise Refused(f"As {actor.role} {actor.id} may not register episodes: ask a colleague who may.")
         if not desk.app.store.site().pathways:
             raise NotFound(what="pathway", name="published", remedy=NO_PATHWAY)
+        if options.dry_run:
+            looked(desk, what="preview", query={"command": Kind.REGISTER})
         importer = Importer(desk.app, actor, f"cli:{os_user()}")
         with progress("Importing") as step:
             for told in importer.imported(lines_of(stream), keep=not options.dry_run):

@@ -4,7 +4,7 @@ import os
 import pwd
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.access import READS, may_read
 from engine.errors import InvalidInput, Refused
@@ -18,13 +18,24 @@ from storage.staff import Colleague, Staff
 SAY_WHO = "Say who asks: --as ACTOR, or STEPCARE_ACTOR; `stepcare user add` adds one."
 
 
+@dataclass(slots=True)
+class Seat:
+    """Who sits at the desk, as far as was said, and what the log of reads was told of it already."""
+
+    actor: Actor | None = None
+    opening: int | None = None
+    request: str = ""
+    noted: set[tuple[str, tuple[str, ...]]] = field(default_factory=set)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """An open database, with the settings and options it was opened by."""
+    """An open database, with the settings and options it was opened by, and who sits there."""
 
     app: App
     options: Options
     settings: Settings
+    seat: Seat = field(default_factory=Seat)
 
     @property
     def staff(self) -> Staff:
@@ -56,7 +67,8 @@ def actor_of(desk: Desk) -> Actor:
     if role is None and len(colleague.roles) > 1:
         ways = " or ".join(f"--as {colleague.id}:{one}" for one in colleague.roles)
         raise InvalidInput(f"{colleague.id} holds several roles and acts in one at a time: say {ways}.")
-    return _as(colleague, role or colleague.roles[0])
+    desk.seat.actor = _as(colleague, role or colleague.roles[0])
+    return desk.seat.actor
 
 
 def reader_of(desk: Desk, what: str) -> Actor | None:
@@ -72,6 +84,7 @@ def reader_of(desk: Desk, what: str) -> Actor | None:
     for one in colleague.roles if role is None else (role,):
         actor = _as(colleague, one)
         if may_read(actor, what):
+            desk.seat.actor = actor
             return actor
     allowed = ", ".join(sorted(READS.get(what, ())))
     raise Refused(f"{said} may not read {what}: ask one of {allowed}.")

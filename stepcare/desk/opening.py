@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.errors import InvalidInput, NotFound
 from engine.model import Command, Json, Kind, Outcome
 from stepcare.desk.doing import show_answer, typed_values
+from stepcare.desk.looking import answered
 from stepcare.desk.opened import actor_of, opened, os_user
 from stepcare.options import Options
 from stepcare.registering import birth_date, known_person, registered
@@ -60,9 +61,10 @@ def open_episode(
             via=f"cli:{os_user()}",
         )
         answer = registered(desk.app, checked(command), details, keep=not options.dry_run)
+        answered(desk, answer)
         if answer.decision.outcome is Outcome.ACCEPTED:
             note(f"Episode {answer.decision.command.episode} for person {answer.decision.command.values['patient']}.")
-        show_answer(options, answer, compiled)
+        show_answer(options, answer, compiled, actor)
 
 
 def _details(newcomer: Newcomer, today: date) -> Details | None:

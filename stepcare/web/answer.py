@@ -1,21 +1,18 @@
 """A decision as a response: accepted 200 or 201, waiting for a second person 202, else a problem that explains itself."""
 
 from dataclasses import replace
-from typing import Any
 
 from starlette.responses import Response
 
-from engine.access import may_read
 from engine.compiled import Compiled
 from engine.decision import Decision, Put
 from engine.model import DueItem, Episode, Kind, Outcome
 from engine.service import Answer
-from stepcare.answers import Row, answer_json
-from stepcare.sight import sees
+from stepcare.answers import answer_json
+from stepcare.unseen import PERMISSION, sees_answer, unseen
 from stepcare.web.call import Call, json_answer
 from stepcare.web.problem import Problem, etag
 
-PERMISSION = "ROLE-01"  # what a refusal by role or care team is called in a decision
 NOT_PERMITTED = "Your role or your care team does not permit this."
 
 
@@ -26,10 +23,11 @@ def answered(call: Call, answer: Answer, *, created: str | None = None) -> Respo
     elif answer.entry is not None:
         call.service.figures.decided(answer.decision.command.kind, answer.decision.outcome)
     row, headers = answer_json(answer), _version(answer)
-    if not _sees(call, answer):
-        row, headers = _unseen(row), []
+    if not sees_answer(call.asker.actor, answer):
+        row, headers = unseen(row), []
     if answer.repeated:
         headers.append((b"idempotency-replayed", b"true"))
+    _noted(call, answer)
     outcome = answer.decision.outcome
     if outcome is Outcome.ACCEPTED and created is not None:
         return json_answer(row, 201, (*headers, (b"location", created.encode())))
@@ -38,6 +36,20 @@ def answered(call: Call, answer: Answer, *, created: str | None = None) -> Respo
     unsaid = call.unsaid(_compiled(call, answer))
     code, detail = _problem(answer.decision, unsaid.sentence(answer.decision.problem))
     raise Problem(code, detail, headers=tuple(headers), **unsaid.decision(row))
+
+
+def _noted(call: Call, answer: Answer) -> None:
+    """Note what an answer shows without leaving an entry of its own: a preview, and one that was given before."""
+    command = answer.decision.command
+    if answer.entry is not None and not answer.repeated:
+        return
+    person = answer.before.person.id if isinstance(answer.before, Episode) else None
+    call.looked(
+        "read.episode" if answer.repeated else "preview",
+        persons=[person] if person else [],
+        episodes=[command.episode] if command.episode else [],
+        query={"command": command.kind},
+    )
 
 
 def _compiled(call: Call, answer: Answer) -> Compiled | None:
@@ -60,34 +72,6 @@ def _version(answer: Answer) -> list[tuple[bytes, bytes]]:
     after, command = answer.after, answer.decision.command
     nobody = command.kind is Kind.REGISTER and answer.decision.outcome is not Outcome.ACCEPTED
     return [] if not isinstance(after, Episode) or nobody else [(b"etag", etag(after.version))]
-
-
-# --- who may not look in -----------------------------------------------------------------------------------------------
-
-# What somebody is told who may ask something of an episode (raise a concern, say) without belonging to its care team.
-OUTSIDE = frozenset(
-    {
-        *("at", "by", "role", "command", "asked", "id", "episode", "occurred_at", "outcome", "transition", "taken"),
-        *("failed", "problem", "entry", "repeated"),
-    }
-)
-
-
-def _sees(call: Call, answer: Answer) -> bool:
-    """Say whether the asker may read the episode the answer is about."""
-    before, actor = answer.before, call.asker.actor
-    if not isinstance(before, Episode) or not before.version:
-        return True  # the site's, or an episode that was not there before
-    return may_read(actor, "episode") and sees(actor, before.team)
-
-
-def _unseen(row: Row) -> Row:
-    """Give what came of it, and nothing of how the person is."""
-    rules: Any = row["rules"]
-    return {
-        **{name: value for name, value in row.items() if name in OUTSIDE},
-        "rules": [rule for rule in rules if rule["id"] == PERMISSION],
-    }
 
 
 # --- said before --------------------------------------------------------------------------------------------------

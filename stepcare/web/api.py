@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from anyio.to_thread import run_sync
@@ -13,7 +14,7 @@ from starlette.responses import Response
 
 from engine.errors import StepcareError
 from stepcare.app import App
-from stepcare.web import episodes, health, lists
+from stepcare.web import access, audit, episodes, health, lists, published
 from stepcare.web.asked import BODIES, CommandBody, RegisterBody, SiteBody, expected, place_of
 from stepcare.web.auth import Doorkeeper
 from stepcare.web.call import Service, bytes_answer, call_of
@@ -26,7 +27,10 @@ Opens = Callable[[], AbstractContextManager[App]]
 OPENAPI = "/api/v1/openapi.json"
 ASKED = frozenset(
     name
-    for model in (episodes.ListQuery, episodes.TimelineQuery, lists.DueQuery, lists.LogQuery)
+    for model in (
+        *(episodes.ListQuery, episodes.AsOfQuery, episodes.TimelineQuery, lists.DueQuery, lists.LogQuery),
+        *(audit.EntriesQuery, audit.ExportQuery, access.AccessQuery),
+    )
     for name in model.model_fields
 ) | {"query", "path", "episode", "pathway", "number"}
 OF_HTTP = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
@@ -46,9 +50,11 @@ class Web:
         random: Random,
         monotonic: Callable[[], float],
         started: Callable[[], None] = lambda: None,
+        published: Path | None = None,
     ) -> None:
-        """Put the application together; nothing is opened yet."""
+        """Put the application together; nothing is opened yet. `published` None: there is no published log."""
         self._opens, self._random, self._monotonic, self._started = opens, random, monotonic, started
+        self._published = published
         self._service: Service | None = None
         self.routes = self._made()
         self._edge = Edge(self.routes, self.service, monotonic)
@@ -75,8 +81,9 @@ class Web:
             self._service = Service(
                 app=app,
                 doorkeeper=Doorkeeper(app, self._monotonic),
-                figures=Figures(app),
+                figures=Figures(app, self._published),
                 random=self._random,
+                published=self._published,
             )
             await run_sync(_warm, app)
             self._started()
@@ -93,7 +100,7 @@ class Web:
             lifespan=self._lifespan,
             redirect_slashes=False,
         )
-        for one in (episodes.router, lists.router, health.router):
+        for one in (episodes.router, lists.router, access.router, audit.router, published.router, health.router):
             made.router.routes.extend(one.routes)  # each as it is: a router within the router is looked through twice
         made.add_exception_handler(Problem, _problem)
         made.add_exception_handler(StepcareError, _ours)

@@ -1,8 +1,9 @@
 """One request as the routes see it: who asks, what came, and the one way to answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -12,14 +13,15 @@ from engine.compiled import Compiled
 from engine.errors import InvalidInput, StepcareError
 from engine.model import Actor
 from stepcare.app import App
-from stepcare.sight import require_seen
+from stepcare.glass import require_open
+from stepcare.noting import Reader, Shown, note
 from stepcare.web.asked import Asked, body_of, key_of
 from stepcare.web.auth import Caller, Doorkeeper
 from stepcare.web.figures import Figures
 from stepcare.web.problem import Headers, Problem, dumped, problem_of
 from stepcare.web.unsaid import OURS, Unsaid, words_of
 from storage.seal import Random
-from storage.sight import team_of
+from storage.sight import whose
 
 Body = TypeVar("Body", bound=Asked)
 T = TypeVar("T")
@@ -34,6 +36,7 @@ class Service:
     doorkeeper: Doorkeeper
     figures: Figures
     random: Random
+    published: Path | None = None
     _words: dict[str, frozenset[str]] = field(default_factory=dict)
     _pathways: dict[str, bytes] = field(default_factory=dict)
 
@@ -58,7 +61,10 @@ def kept_for(memory: dict[str, T], name: str, make: Callable[[], T]) -> T:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One request. `caller` None: an open route. `episode` is what the request turned out to be about, for the log."""
+    """One request. `caller` None: an open route. `episode` is what the request turned out to be about, for the log.
+
+    `opening` is the break-glass entry it reads by, `noted` its own entry in the log of reads; None: there is none.
+    """
 
     service: Service
     caller: Caller | None
@@ -68,6 +74,9 @@ class Call:
     query: bytes
     episode: str | None = None
     said: Any = None
+    request: str = ""
+    opening: int | None = None
+    noted: int | None = None
 
     @property
     def app(self) -> App:
@@ -88,9 +97,33 @@ class Call:
     def reads_episode(self, episode: str) -> Actor:
         """Give who reads one episode, if it is of their care teams; raises NotFound where there is none."""
         actor = self.reads("episode")
-        require_seen(actor, episode, team_of(self.app.database, episode))
-        self.episode = episode
+        person = self.sees(episode)
+        self.looked("read.episode", persons=(person,), episodes=(episode,))
         return actor
+
+    def sees(self, episode: str) -> str:
+        """Give whose an episode is, if the caller may see it; Refused for one of another care team, NotFound for none."""
+        team, person = whose(self.app.database, episode)
+        self.opening = require_open(self.app, self.asker.actor, episode, team)
+        self.episode = episode
+        return person
+
+    def looked(
+        self,
+        what: str,
+        *,
+        persons: Iterable[str] = (),
+        episodes: Iterable[str] = (),
+        query: Mapping[str, object] | None = None,
+    ) -> None:
+        """Note in the log of reads what this request shows; called before it is answered. NotNoted: it must not be.
+
+        A request is one entry, whatever else it reads on its way.
+        """
+        if self.noted is None:
+            caller = self.asker
+            reader = Reader(actor=caller.actor, via=f"api:{caller.token}", request=self.request, opening=self.opening)
+            self.noted = note(self.app, reader, what, Shown(persons=persons, episodes=episodes, query=query or {}))
 
     def asked(self, model: type[Body]) -> Body:
         """Read the body."""

@@ -128,7 +128,13 @@ class _Exchange:
             caller.require_scope(_scope_for(method, scope["path"]))
         body = await self._body() if method == "POST" else b""  # no other method has one here
         self.call = Call(
-            service=self.service, caller=caller, body=body, headers=self.headers, path={}, query=scope["query_string"]
+            service=self.service,
+            caller=caller,
+            body=body,
+            headers=self.headers,
+            path={},
+            query=scope["query_string"],
+            request=self.request,
         )
         scope["stepcare"] = self.call
 
@@ -182,10 +188,12 @@ class _Exchange:
         """Send on, with what every response carries."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            given = [*message.get("headers", ())]
+            kept = any(name == b"cache-control" for name, _ in given)  # only what never changes says so itself
             message["headers"] = [
-                *message.get("headers", ()),
+                *given,
                 (b"x-request-id", self.request.encode()),
-                *SECURITY,
+                *(SECURITY[1:] if kept else SECURITY),
             ]
         await self._send(message)
 

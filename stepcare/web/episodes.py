@@ -1,7 +1,7 @@
 """The routes of episodes: registered, listed, read, explained, commanded."""
 
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,9 +12,13 @@ from engine.audit import instant
 from engine.errors import InvalidInput, NotFound, StaleEpisode
 from engine.model import Command, Json, Kind
 from stepcare.answers import option_json
+from stepcare.asof import OCCURRED, RECORDED, occurred_json, recorded_json
+from stepcare.moment import moment_asked
+from stepcare.past import past_of
 from stepcare.registering import birth_date, known_person, registered
-from stepcare.shown import citations_of, episode_json, episode_line_json, timeline_json
+from stepcare.shown import citations_of, episode_json, episode_line_json
 from stepcare.sight import teams_of
+from stepcare.story import told_json
 from stepcare.typed import checked
 from stepcare.web.answer import answered
 from stepcare.web.asked import CommandBody, PersonBody, RegisterBody, moment, overrides_of, version_of
@@ -56,6 +60,17 @@ class TimelineQuery(BaseModel):
     after: Annotated[int | None, Field(ge=0, description="Only entries after this one.")] = None
 
 
+class AsOfQuery(BaseModel):
+    """At which earlier moment; nothing: now."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    as_of: Annotated[str | None, Field(max_length=40, description="A day (its end here), an instant, or now.")] = None
+    by: Annotated[Literal["recorded", "occurred"], Field(description="By when things were recorded, or occurred.")] = (
+        RECORDED
+    )
+
+
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
@@ -78,15 +93,28 @@ def list_episodes(request: Request, asked: Annotated[ListQuery, Query()]) -> Res
         limit=asked.limit,
     )
     page = episodes(call.app.database, wanted)
+    call.looked(
+        "read.list",
+        persons=[line.person for line in page],
+        episodes=[line.id for line in page],
+        query=asked.model_dump(exclude_defaults=True, exclude={"cursor"}),
+    )
     place = page[-1].cursor if len(page) == asked.limit else ""
     return linked(HERE, [episode_line_json(line) for line in page], asked, place)
 
 
-@router.get("/{episode}", summary="Where an episode stands")
-def show_episode(request: Request, episode: Ref) -> Response:
-    """Give everything an episode is now; ETag is its version, to be sent as If-Match with a command."""
+@router.get("/{episode}", summary="Where an episode stands, or stood")
+def show_episode(request: Request, episode: Ref, asked: Annotated[AsOfQuery, Query()]) -> Response:
+    """Give everything an episode is now; ETag is its version, to be sent as If-Match with a command.
+
+    With as_of: as it was recorded by then, or, by occurred, what had occurred by then as known today, not re-decided.
+    """
     call = call_of(request)
     call.reads_episode(episode)
+    if asked.as_of is not None:
+        now = call.now()
+        moment, past = moment_asked(asked.as_of, call.app.database.zone, now), past_of(call.app, episode)
+        return json_answer(occurred_json(past, moment, now) if asked.by == OCCURRED else recorded_json(past, moment))
     found = call.app.store.episode(episode)
     compiled = call.app.engine.compiled(found.pathway)
     return json_answer(episode_json(found, compiled, call.now()), headers=((b"etag", etag(found.version)),))
@@ -115,11 +143,11 @@ def show_timeline(request: Request, episode: Ref, asked: Annotated[TimelineQuery
     """Give an episode's entries in the order they were recorded, each with when it happened."""
     call = call_of(request)
     call.reads_episode(episode)
-    store = call.app.store
-    compiled = call.app.engine.compiled(store.episode(episode).pathway)
-    entries = [one.idx for one in store.entries_of(episode) if asked.after is None or one.idx > asked.after]
-    page = [timeline_json(store.kept(index), compiled) for index in entries[: asked.limit]]
-    more = str(entries[asked.limit - 1]) if len(entries) > asked.limit else ""
+    past = past_of(call.app, episode)
+    compiled = call.app.engine.compiled(past.episode.pathway)
+    steps = [step for step in past.steps if asked.after is None or step.index > asked.after]
+    page = [told_json(past, step, compiled) for step in steps[: asked.limit]]
+    more = str(steps[asked.limit - 1].index) if len(steps) > asked.limit else ""
     return linked(f"{HERE}/{episode}/timeline", page, asked, more, name="after")
 
 

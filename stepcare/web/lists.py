@@ -12,7 +12,7 @@ from engine.errors import InvalidInput
 from engine.model import Command, Kind, Role
 from stepcare.replay import Replay
 from stepcare.shown import due_line_json, entry_json, entry_line_json, pathway_json
-from stepcare.sight import require_seen, sees, teams_of
+from stepcare.sight import sees, teams_of
 from stepcare.typed import checked
 from stepcare.web.answer import answered
 from stepcare.web.asked import SiteBody
@@ -74,6 +74,12 @@ def list_due(request: Request, asked: Annotated[DueQuery, Query()]) -> Response:
         page = due_list(call.app.database, now, wanted)
     except InvalidInput:
         raise Problem("invalid-input", FOREIGN) from None
+    call.looked(
+        "read.list",
+        persons=[line.person for line in page],
+        episodes=[line.episode for line in page],
+        query=asked.model_dump(exclude_defaults=True, exclude={"cursor"}),
+    )
     place = f"{instant(now)} {page[-1].cursor}" if len(page) == asked.limit else ""
     return linked(f"{API}/due", [due_line_json(line, now) for line in page], asked, place)
 
@@ -148,6 +154,8 @@ def list_log(request: Request, asked: Annotated[LogQuery, Query()]) -> Response:
     entries = list(call.app.store.entries(asked.first, stop))
     teams = teams_of_episodes(call.app.database, (one.ep for one in entries if one.ep))
     seen = [one for one in entries if one.ep is None or sees(reader, teams.get(one.ep, ""))]
+    about = [one.ep for one in seen if one.ep]
+    call.looked("read.log", episodes=about, query=asked.model_dump(exclude_defaults=True))
     more = len(entries) == asked.limit and stop != asked.end
     place = str(asked.first + asked.limit) if more else ""
     return linked(
@@ -162,13 +170,13 @@ def show_entry(request: Request, number: Annotated[int, Path(ge=0)]) -> Response
     It is decided again for that, so that every rule explains itself; what comes out otherwise is named.
     """
     call = call_of(request)
-    reader = call.reads("log")
+    call.reads("log")
     stored = next(call.app.store.entries(number, number + 1), None)
     if stored is None:
         raise Problem("not-found")
     if stored.ep is not None:
-        require_seen(reader, stored.ep, teams_of_episodes(call.app.database, (stored.ep,)).get(stored.ep, ""))
-        call.episode = stored.ep
+        call.sees(stored.ep)
+    call.looked("read.log", episodes=[stored.ep] if stored.ep else [], query={"entry": number})
     redone = Replay(store=call.app.store).one(number)
     if redone.lost is not None:
         raise redone.lost

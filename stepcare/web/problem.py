@@ -34,6 +34,7 @@ CODES: Mapping[str, tuple[int, str, str]] = {
     "request-timeout": (408, "The request took too long to arrive", "Send it again, in one go."),
     "conflict": (409, "The world has moved on", "Nothing was kept: read anew and try again."),
     "key-destroyed": (410, "The person was erased", "Their records cannot be opened any more."),
+    "erased": (410, "The person was erased", "Nothing new is kept about them."),
     "stale-episode": (
         412,
         "The episode has changed",

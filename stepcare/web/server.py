@@ -91,7 +91,13 @@ def web() -> Web:
     """Make the application of one process, from the environment; workers call this for themselves."""
     settings = service_settings()
     _open_log(settings)
-    return Web(opens(settings), random=os.urandom, monotonic=monotonic, started=lambda: settle(_number(settings)))
+    return Web(
+        opens(settings),
+        random=os.urandom,
+        monotonic=monotonic,
+        started=lambda: settle(_number(settings)),
+        published=settings.published_folder,
+    )
 
 
 def _number(settings: Settings) -> int | None:

@@ -2,7 +2,8 @@
 
 from alembic import context
 
-from storage.tables import Room
+import storage.tables  # noqa: F401 - the tables join the metadata
+from storage.columns import Room
 
 connection = context.config.attributes["connection"]
 context.configure(

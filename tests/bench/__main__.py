@@ -22,7 +22,9 @@ from tests.bench.durable import on_a_server, on_one_file
 from tests.bench.figures import Section, judged, left_out, missed
 from tests.bench.million import at_size
 from tests.bench.over_http import over_http
+from tests.bench.sealing import seal_and_prove
 from tests.bench.sites import Start
+from tests.bench.verifying import verify_fast
 from tests.servers import Server
 
 MARK = "<!-- measured: everything below is written by make bench -->"
@@ -35,6 +37,8 @@ PARTS: dict[str, Part] = {
     "sqlite": lambda _, folder: on_one_file(folder),
     "postgres": on_a_server,
     "log": beside_no_log,
+    "sealing": lambda _, folder: seal_and_prove(folder),
+    "verifying": lambda _, folder: verify_fast(folder),
     "peers": beside_others,
     "http": over_http,
     "million": lambda _, folder: at_size(folder, int(os.environ.get(EPISODES) or MANY)),

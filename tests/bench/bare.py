@@ -52,7 +52,7 @@ def _only_persons(
 
 
 if __name__ == "__main__":
-    storage.store.Commit = Bare  # type: ignore[misc]
-    storage.prepare.seal = _only_persons  # type: ignore[assignment]
-    storage.prepare.sections_of = lambda *_: {}
+    storage.store.Commit = Bare  # type: ignore[attr-defined]
+    storage.prepare.seal = _only_persons  # type: ignore[attr-defined]
+    storage.prepare.sections_of = lambda *_: {}  # type: ignore[attr-defined]
     main(*sys.argv[1:])

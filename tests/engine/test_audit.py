@@ -249,6 +249,19 @@ def test_an_episode_has_no_hole() -> None:
             check_chain(entry, last)
 
 
+def test_a_broken_chain_says_which_way_it_is_broken() -> None:
+    """Another number than was due, or the due number behind another entry: "3 was due, 3 came" would say nothing."""
+    second = replace(FIRST, index=7, episode_index=1, previous=leaf_hash(FIRST.to_bytes()).hex())
+
+    with pytest.raises(VerificationFailed, match=r"Entry 7 .*: number 2 was due, 1 came\. "):
+        check_chain(second, (1, HASH))
+    with pytest.raises(
+        VerificationFailed, match=r"Entry 7 .*: the entry before it is not the one it followed"
+    ) as broken:
+        check_chain(second, (0, HASH))
+    assert "was due" not in str(broken.value)
+
+
 def test_a_commitment_fits_one_value_of_one_section() -> None:
     """HMAC-SHA256 under the salt, over the section's name and the canonical value."""
     salt = bytes(range(32))

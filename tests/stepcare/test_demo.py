@@ -25,6 +25,11 @@ from stepcare.log import configure_log
 from stepcare.options import Options
 from stepcare.publishing import proved_pack
 from stepcare.settings import Settings
+from stepcare.verifier.asked import Asked
+from stepcare.verifier.check import check
+from stepcare.verifier.kept import Trust
+from stepcare.verifier.note import Key
+from stepcare.verifier.outcome import Outcome
 from storage.queries import DueFilter, due_list, episodes_by_state
 from workflows.load import Loaded
 
@@ -266,6 +271,9 @@ def test_an_earlier_demonstration_is_replaced(tmp_path: Path) -> None:
     _made_room(tmp_path / "demo")
     (tmp_path / "demo" / "vault.key").write_text(secrets.token_hex())
     (tmp_path / "demo" / "notes.txt").write_text("mine")
+    for folder in ("published", "sealer"):  # of another log: its sealer would refuse to sign the new one
+        (tmp_path / "demo" / folder).mkdir()
+        (tmp_path / "demo" / folder / "signed").write_text("old")
     _made_room(tmp_path / "demo")
 
     assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [MARK, "notes.txt"]
@@ -284,6 +292,19 @@ def test_the_command_says_what_to_type_next(tmp_path: Path) -> None:
     assert any(line[2:4] == ["episode", "why"] for line in lines)
     for line in lines:
         assert CliRunner().invoke(command_line, line).exit_code == 0, line
+
+
+def test_the_demonstrations_log_is_sealed_and_verifies(tmp_path: Path) -> None:
+    """Told twice into one directory: each time the sealer publishes the new log whole, and the verifier accepts it."""
+    data = tmp_path / "demo"
+    for seed in ("1", "2"):
+        asked = ["--data", str(data), "demo", "--episodes", "2", "--days", "20", "--seed", seed]
+        told = CliRunner().invoke(command_line, asked)
+        report = check(data / "published", Asked(trust=Trust(keys=(Key.parse((data / "sealer/vkey").read_text()),))))
+
+        assert told.exit_code == 0, told.stderr
+        assert "The log is sealed" in told.stderr
+        assert (report.outcome, report.entries > 0) == (Outcome.VERIFIED, True)
 
 
 def test_the_summary_for_people_names_the_parts(tmp_path: Path) -> None:

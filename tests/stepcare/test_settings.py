@@ -18,7 +18,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Take every setting of ours out of the environment."""
-    for name in ("DATABASE", "ACTOR", "ZONE", "LOG_LEVEL", "LOG_FORMAT", "VAULT_KEY", "DEBUG"):
+    for name in ("DATABASE", "ACTOR", "ZONE", "LOG_LEVEL", "LOG_FORMAT", "VAULT_KEY", "DEBUG", "PUBLISHED", "SEALER"):
         monkeypatch.delenv(f"STEPCARE_{name}", raising=False)
     return monkeypatch
 
@@ -77,6 +77,31 @@ def test_others_may_not_read_the_data(tmp_path: Path, name: str) -> None:
 
     with pytest.raises(InvalidInput, match="chmod 600"):
         checked_place(str(tmp_path))
+
+
+def test_the_sealers_group_may_read_the_database_and_not_the_vault(tmp_path: Path) -> None:
+    """The sealer runs as an OS user of its own: a group may read the database, and neither write it nor read the vault."""
+    for name in ("stepcare.db", "vault.db"):
+        (tmp_path / name).touch(mode=0o600)
+    (tmp_path / "stepcare.db").chmod(0o640)
+    assert checked_place(str(tmp_path)) == str(tmp_path)
+
+    for name, mode in (("stepcare.db", 0o660), ("vault.db", 0o640)):
+        (tmp_path / name).chmod(mode)
+        with pytest.raises(InvalidInput, match="run chmod 600"):
+            checked_place(str(tmp_path))
+        (tmp_path / name).chmod(0o600)
+
+
+def test_published_and_sealer_lie_beside_the_data(alone: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The folders of the published log and of the sealer are in the data directory unless they are named."""
+    found = read_settings({}, str(tmp_path / "data"))
+    assert (found.published_folder, found.sealer_folder) == (tmp_path / "data/published", tmp_path / "data/sealer")
+
+    alone.setenv("STEPCARE_PUBLISHED", str(tmp_path / "elsewhere"))
+    assert read_settings({}, f"sqlite:///{tmp_path}").published_folder == tmp_path / "elsewhere"
+    with pytest.raises(InvalidInput, match="STEPCARE_SEALER"):
+        _ = read_settings({}, "postgresql://db.example/care").sealer_folder
 
 
 def test_a_file_is_no_data_directory(tmp_path: Path) -> None:

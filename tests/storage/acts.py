@@ -92,13 +92,13 @@ class Acts:
     ) -> Change:
         """Change the site."""
         site = self.store.site()
-        command = self.command(kind, None, {}, key)
+        decision = self.decision(self.command(kind, None, {}, key), events, state="", before="")
         return Change(
-            command=command,
-            decision=self.decision(command, events, state="", before=""),
+            command=decision.command,
+            decision=decision,
             before=site,
             after=fold_site(site, events),
-            request_hash=request_hash(command),
+            request_hash=request_hash(decision.command),
             packs=packs,
         )
 
@@ -131,7 +131,7 @@ class Acts:
         shell = Decision(
             outcome=Outcome.ACCEPTED,
             command=replace(command, overrides=(rule.override,) if rule.override else ()),
-            now=NOW + timedelta(hours=int(command.id[1:])),
+            now=when(command),
             pathway=SHA if command.episode else "",
             parameters=NO_PARAMETERS if command.episode else "",
             state_before=before,
@@ -153,6 +153,7 @@ class Acts:
     ) -> Change:
         """Give a change of an episode: the events folded, the picture drawn."""
         command = self.command(kind, before.id, values or {}, key)
+        events = tuple(recorded_at(event, when(command)) for event in events)
         after = fold(before, events, before.version + 1)
         picture: dict[str, Json] = {"response": "partial", "chronicity": "chronic", "baseline": "6", "last": "4.5"}
         decision = self.decision(command, events, state=after.state, before=before.state, derived=picture, **more)
@@ -247,9 +248,12 @@ class Acts:
 
     def refusing(self, episode: str = "e1") -> Change:
         """Refuse a move by a rule: an entry that changes nothing but the version."""
-        return self.change(
+        change = self.change(
             self.store.episode(episode), Kind.MOVE, outcome=Outcome.REFUSED, failed=("PATH-05",), transition="T8"
         )
+        (rule,) = change.decision.rules
+        rules = (replace(rule, satisfied=False, override=None),)
+        return replace(change, decision=replace(change.decision, rules=rules))
 
     def firing(self, episode: str = "e1") -> Change:
         """Fire the episode's first armed timer, as the worker does."""
@@ -265,6 +269,16 @@ class Acts:
         decision = replace(change.decision, outcome=Outcome.REFUSED, events=(), state="", derived={})
         after = fold(change.before, (), 1) if isinstance(change.before, Episode) else change.before
         return replace(change, decision=decision, after=after, person_after=change.person_before)
+
+
+def when(command: Command) -> datetime:
+    """Give when a command is decided: an hour after the one before."""
+    return NOW + timedelta(hours=int(command.id[1:]))
+
+
+def recorded_at(event: Event, now: datetime) -> Event:
+    """Give the event as it is recorded now."""
+    return replace(event, record=replace(event.record, recorded_at=now)) if isinstance(event, Recorded) else event
 
 
 def a_task(number: int = 1, **changed: object) -> DueItem:

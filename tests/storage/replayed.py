@@ -12,6 +12,9 @@ AROUND = ("pack", "parameter_set", "meta")
 SINCE = frozenset(
     {("due_item", "team"), ("due_item", "assignee"), ("due_item", "place")}
 )  # the first version's columns are fewer
+LATER = frozenset(
+    {"token", "access_entry", "access_head", "access_sealed", "access_seen", "erasure"}
+)  # and its tables too
 AFTER = ("due_item", "timer", "message", "delivery_attempt", "idempotency", "worker")
 
 
@@ -43,7 +46,7 @@ def replay(source: Connection, target: Connection) -> None:
 def everything(connection: Connection) -> dict[str, list[Any]]:
     """Give every row of every table of the first version, in the same order on every database."""
     return {table: sorted(map(repr, map(tuple, connection.execute(f"SELECT {_names(table)} FROM {table}").fetchall())))
-            for table in TABLES if table != "token"}  # fmt: skip
+            for table in TABLES if table not in LATER}  # fmt: skip
 
 
 def _append(source: Connection, target: Connection) -> None:

@@ -21,12 +21,12 @@ from sqlalchemy import create_engine
 
 import storage.database
 from engine.errors import Conflict, InvalidInput, NotFound, StepcareError, Unverifiable
+from storage.columns import Room
 from storage.database import VERSIONS, Database
 from storage.migrate import Founding, migrate
 from storage.schema import statements
 from storage.sqlite import Files, Sqlite, connect
 from storage.store import Store
-from storage.tables import Room
 from tests.storage.acts import NOW, Acts
 from tests.storage.homes import Home
 

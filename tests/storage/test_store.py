@@ -277,7 +277,7 @@ def test_an_entry_says_in_the_clear_who_decided_what(acts: Acts) -> None:
     ]
     refused, fired = entries[2], entries[4]
     assert (refused.outcome, refused.state_before, refused.state) == ("refused", "intake", "intake")
-    assert [(line.id, line.value, line.answer) for line in refused.rules] == [("PATH-05", "u", "override:other")]
+    assert [(line.id, line.value, line.answer) for line in refused.rules] == [("PATH-05", "u", "no")]
     assert (fired.actor.kind, fired.trigger) == ("scheduler", "reassessment:2@0")
     assert entries[1].pathway == SHA
     assert {entry.parameters for entry in entries} == {parameters_hash({})}

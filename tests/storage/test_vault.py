@@ -10,12 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import Conflict, InvalidInput, NotFound, Unverifiable, VerificationFailed
-from storage.vault import (
-    Details,
-    KeyDestroyed,
-    LocalKey,
-    Vault,
-)
+from storage.vault import Details, KeyDestroyed, Vault
+from storage.vault_key import LocalKey
 
 # The vault's own SQLite: two copies of the library in one process do not see each other's locks.
 try:

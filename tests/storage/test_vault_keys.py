@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import InvalidInput, NotFound, Unverifiable
 from storage.refs import ALPHABET, check_ref, new_ref
-from storage.vault import VARIABLE, LocalKey, key_from_environment, key_from_file
+from storage.vault_key import VARIABLE, LocalKey, key_from_environment, key_from_file
 
 
 class Counted:

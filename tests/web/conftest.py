@@ -17,8 +17,14 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from engine.model import Actor, Json, Role
 from stepcare.app import App, open_app, temporary_app
+from stepcare.publish.folder import Folder
+from stepcare.publish.guard import Guard
+from stepcare.publish.seal import Sealer
+from stepcare.publish.signer import FileSigner
+from stepcare.publish.skey import PrivateKey
 from stepcare.publishing import publish
 from stepcare.web.api import Web
+from storage.published import Source
 from storage.staff import Colleague, Staff
 from storage.tokens import Scope, Token, add_token, hash_of
 from tests.worlds import PACK, utc
@@ -161,13 +167,26 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for who, roles in CAST.items():
             Staff(app.database).add(Colleague(id=who, roles=roles, teams=(TEAMS.get(who, "main"),)))
         publish(app, load_pack(PACK), Actor(id="olga", role=Role.PATHWAY_OWNER), "p0")
+    seal(place)
     return place
+
+
+def seal(place: Path) -> None:
+    """Seal the log, as the sealer's process would."""
+    source = Source(place)
+    with source.moment() as moment:
+        key = PrivateKey.make(moment.origin, os.urandom)
+    guard = Guard(place / "sealer" / "signed")
+    Sealer(source=source, folder=Folder(place / "published"), guard=guard, signers=(FileSigner(key),)).seal()
+    source.close()
 
 
 def served(place: Path) -> Iterator[House]:
     """Serve a site in this process."""
     clock = Clock()
-    web = Web(lambda: open_app(place, clock), random=os.urandom, monotonic=clock.monotonic)
+    web = Web(
+        lambda: open_app(place, clock), random=os.urandom, monotonic=clock.monotonic, published=place / "published"
+    )
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(web.living()):
         yield House(Client(web, portal), web.service().app, clock, web)
 

@@ -40,10 +40,15 @@ MAY: Mapping[tuple[str, str], set[Role]] = {
     ("GET", "/api/v1/pathways/{pathway}"): EVERYBODY - {Role.OUTSIDER},
     ("GET", "/api/v1/log"): AUDITING,
     ("GET", "/api/v1/log/{number}"): AUDITING,
+    ("GET", "/api/v1/audit/access"): {Role.AUDITOR, Role.PRIVACY_OFFICER},
+    ("GET", "/api/v1/audit/entries"): AUDITING,
+    ("GET", "/api/v1/audit/entries/{number}"): AUDITING,
+    ("GET", "/api/v1/audit/export"): AUDITING,
     ("POST", "/api/v1/episodes"): {Role.COORDINATOR},  # the pathway narrows it: T1 is the coordinator's
     ("POST", "/api/v1/episodes/{episode}/commands"): CARING,
     ("POST", "/api/v1/episodes/{episode}/preview"): CARING,
     ("POST", "/api/v1/site/commands"): {Role.PATHWAY_OWNER},
+    ("GET", "/log/{file}"): {Role.AUDITOR},
     ("GET", "/metrics"): EVERYBODY,
 }
 BODIES: Mapping[str, Any] = {
@@ -57,7 +62,7 @@ BODIES: Mapping[str, Any] = {
 def routes(house: House) -> list[tuple[str, str]]:
     """Give every route there is, with each of its methods."""
     found = [
-        (method, str(getattr(route, "path", "")))
+        (method, str(getattr(route, "path", "")).replace(":path}", "}"))
         for route in house.web.routes.routes
         for method in sorted(getattr(route, "methods", None) or ())
         if method != "HEAD"
@@ -68,7 +73,12 @@ def routes(house: House) -> list[tuple[str, str]]:
 
 def filled(path: str, episode: str) -> str:
     """Give a route with something that is there."""
-    return path.replace("{episode}", episode).replace("{pathway}", "mid_upper_back").replace("{number}", "0")
+    return (
+        path.replace("{episode}", episode)
+        .replace("{pathway}", "mid_upper_back")
+        .replace("{number}", "0")
+        .replace("{file}", "checkpoint")
+    )
 
 
 def test_every_route_is_shut_without_a_token(house: House, episode: str) -> None:

@@ -1,0 +1,65 @@
+"""Showing one sealed section of an entry so that somebody else can check it."""
+
+import json
+import os
+from pathlib import Path
+
+import typer
+
+from engine.errors import InvalidInput, NotFound
+from stepcare.desk.looking import looked, seen_by
+from stepcare.desk.opened import opened, reader_of
+from stepcare.disclosure import NotShown, check, disclosure
+from stepcare.options import Options
+from stepcare.render import emit_text, json_text, note
+from storage.ledger import commitments_in
+from storage.seal import Place, open_salted
+from storage.sight import team_of
+
+MOST = 2**25
+
+
+def disclose(options: Options, index: int | None, section: str, to: Path | None) -> None:
+    """Open one section and hand it over with its salt; the disclosure is noted in the log of reads."""
+    if index is None:
+        raise InvalidInput("Say which entry: `stepcare audit disclose ENTRY --section facts`.")
+    with opened(options) as desk:
+        if reader_of(desk, "log") is None:
+            raise InvalidInput("Say who discloses: --as ACTOR, or STEPCARE_ACTOR.")
+        database = desk.app.database
+        stored = next(desk.app.store.entries(index, index + 1), None)
+        if stored is None or stored.blob is None or stored.person_ref is None:
+            raise NotFound(what="sealed entry", name=str(index), remedy="`stepcare audit show` lists the entries")
+        if stored.ep is not None:
+            seen_by(desk, stored.ep, team_of(database, stored.ep))
+        key = database.vault.key(stored.person_ref)
+        place = Place(origin=database.origin, entry=stored.id)
+        salted = open_salted(stored.blob, commitments_in(stored.entry), key, place)
+        looked(
+            desk,
+            what="log.disclose",
+            persons=[stored.person_ref],
+            episodes=[stored.ep] if stored.ep else [],
+            query={"entry": index, "section": section},
+        )
+        text = json_text(disclosure(stored.entry, index, database.origin, section, salted[section]))
+    if to is None:
+        emit_text(text)
+        return
+    with os.fdopen(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+    note(f"Section {section} of entry {index} is in {to}; check it with `stepcare audit disclose --check {to}`.")
+
+
+def check_file(options: Options, file: Path) -> None:
+    """Check a disclosure; exit 6 where the entry does not commit to it."""
+    try:
+        data = json.loads(file.read_bytes()[:MOST])
+        check(data)
+    except OSError as error:
+        raise NotFound(what="file", name=str(file), remedy=f"it cannot be read ({error.strerror})") from None
+    except (NotShown, ValueError) as error:
+        note(f"Not shown: {error}")
+        raise typer.Exit(6) from None
+    found = {"entry": data["index"], "section": data["section"], "leaf": data["leaf"], "value": data["value"]}
+    emit_text(json_text(found) if options.output != "table" else f"✓ Entry {data['index']} commits to this section.")
