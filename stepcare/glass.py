@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.access import GLASS, may_break_glass, purpose_of
-from engine.errors import Conflict, InvalidInput, Refused, near
+from engine.errors import Conflict, Erased, InvalidInput, Refused, near
 from engine.model import Actor
 from stepcare.app import App
 from stepcare.noting import Reader
 from stepcare.sight import sees
-from storage.access import Read, note_checked, note_read, sealed_text
+from storage.access import Read, Sealed, note_checked, note_read, sealed_text
 from storage.access_read import OPENED, REVIEWED, opening_in_force, opening_of
 from storage.connection import Connection
 from storage.sight import whose
+from storage.vault import KeyDestroyed
 
 REASONS = ("emergency", "cover", "patient_request", "safeguarding", "other")
 FINDINGS = ("justified", "not_justified")
@@ -91,6 +92,7 @@ def review(app: App, reader: Reader, opening: int, *, finding: str, text: str) -
     """Say of an opening whether it was justified; gives the entry's number.
 
     Refused to whoever opened it; Conflict where it has been reviewed, NotFound where there is none of this number.
+    Once the person is erased the finding is kept without words: it is owed all the same.
     """
     actor = _required(reader)
     if finding not in FINDINGS:
@@ -118,9 +120,18 @@ def review(app: App, reader: Reader, opening: int, *, finding: str, text: str) -
         via=reader.via,
         opening=opening,
         finding=finding,
-        sealed=sealed_text(app.database, id_, opened.person, _text(text), os.urandom),
+        sealed=_sealed_unless_erased(app, id_, opened.person, _text(text)),
     )
     return note_checked(app.database, read, unreviewed)
+
+
+def _sealed_unless_erased(app: App, id_: str, person: str, text: str) -> Sealed | None:
+    """Seal a reviewer's words; None once the person is erased, because nothing new is sealed about them."""
+    try:
+        app.store.require_not_erased(person)
+        return sealed_text(app.database, id_, person, text, os.urandom)
+    except (Erased, KeyDestroyed):
+        return None
 
 
 def _required(reader: Reader) -> Actor:

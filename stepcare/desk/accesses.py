@@ -22,6 +22,7 @@ from stepcare.subject import files_of, looked_json, subject_of
 from stepcare.typed import moment_from
 from storage.access_read import MOST, AccessFilter, Opening, noted, openings, text_of
 from storage.refs import check_ref
+from storage.sight import whose
 
 Row = dict[str, Json]
 NOBODY = "Nobody looked, as far as this was asked."
@@ -81,10 +82,10 @@ def show_access(options: Options, sought: Sought) -> None:
             raise InvalidInput("Ask about a person or about an episode: keep one of them.")
         if sought.what is not None and sought.what not in TYPES:
             raise InvalidInput(f"There is no type of reads {sought.what[:40]!r}: {', '.join(TYPES)}.")
-        episode = find_episode(desk, sought.episode) if sought.episode is not None else None
+        episode = _episode(desk, sought.episode) if sought.episode is not None else None
         person = _person(desk, sought.person) if sought.person is not None else None
         wanted = AccessFilter(
-            ref=episode.id if episode else person,
+            ref=episode or person,
             actor=sought.actor,
             what=sought.what,
             opening=sought.opening,
@@ -97,7 +98,7 @@ def show_access(options: Options, sought: Sought) -> None:
             desk,
             what="log.access",
             persons=[person] if person else [],
-            episodes=[episode.id] if episode else [],
+            episodes=[episode] if episode else [],
             query={name: getattr(sought, name) for name in names},
         )
         found = list(_paged(desk, wanted, sought.limit))
@@ -110,6 +111,18 @@ def _person(desk: Desk, typed: str) -> str:
         return known_person(desk.app, typed)
     except NotFound:
         return check_ref(typed)
+
+
+def _episode(desk: Desk, typed: str) -> str:
+    """Give an episode's reference without opening it: who looked can still be asked once its person is erased."""
+    try:
+        whose(desk.app.database, typed)
+    except NotFound:
+        if not typed.lower().startswith("e-"):
+            raise
+        typed = check_ref(typed)
+        whose(desk.app.database, typed)
+    return typed
 
 
 def _paged(desk: Desk, wanted: AccessFilter, limit: int) -> Iterator[Row]:
@@ -160,17 +173,22 @@ def review_opening(options: Options, number: int, finding: str, text: str) -> No
         entry = review(desk.app, _reader(desk), number, finding=finding, text=text)
         row: Row = {"opening": number, "finding": finding, "number": entry}
         emit_thing(options.output, row, lambda: [f"Opening {number} is reviewed: {finding} (read {entry})."])
+        if not _words(desk, entry):
+            note("The person was erased: the finding is kept, your words are not.")
 
 
 def _reader(desk: Desk) -> Reader:
     return Reader(actor=desk.seat.actor, via=f"cli:{os_user()}", request=desk.app.make_id())
 
 
-def _opening_json(desk: Desk, one: Opening) -> Row:
+def _words(desk: Desk, number: int) -> str:
     try:
-        text = text_of(desk.app.database, one.idx)
+        return text_of(desk.app.database, number)
     except Unverifiable:
-        text = "(the person was erased)"
+        return "(the person was erased)"
+
+
+def _opening_json(desk: Desk, one: Opening) -> Row:
     return {
         "number": one.idx,
         "at": instant(one.at),
@@ -180,7 +198,7 @@ def _opening_json(desk: Desk, one: Opening) -> Row:
         "episode": one.episode,
         "person": one.person,
         "reason": one.reason,
-        "text": text,
+        "text": _words(desk, one.idx),
         "reads": one.used,
         "finding": one.finding,
         "reviewer": one.reviewer,
@@ -196,7 +214,9 @@ def export_subject(options: Options, typed: str, out: Path) -> None:
     with opened(options) as desk:
         reader_of(desk, "subject")
         actor = actor_of(desk)
-        person = known_person(desk.app, typed)
+        person = _person(desk, typed)
+        desk.app.store.require_not_erased(person)  # who was erased is no longer in the vault: say that they were
+        known_person(desk.app, person)
         if out.exists() or out.is_symlink() or not out.parent.is_dir():
             raise InvalidInput(f"{out} is there already, or has no folder to be in: name one that is not there yet.")
         # Noted first, so that it is in its own list of who looked.

@@ -1,15 +1,14 @@
 """Showing one sealed section of an entry so that somebody else can check it."""
 
-import json
 import os
 from pathlib import Path
 
 import typer
 
-from engine.errors import InvalidInput, NotFound
+from engine.errors import Conflict, InvalidInput, NotFound
 from stepcare.desk.looking import looked, seen_by
 from stepcare.desk.opened import opened, reader_of
-from stepcare.disclosure import NotShown, check, disclosure
+from stepcare.disclosure import UNCHECKED, NotShown, check, disclosure, read
 from stepcare.options import Options
 from stepcare.render import emit_text, json_text, note
 from storage.ledger import commitments_in
@@ -46,20 +45,30 @@ def disclose(options: Options, index: int | None, section: str, to: Path | None)
     if to is None:
         emit_text(text)
         return
-    with os.fdopen(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{text}\n")
+    _write(text, to)
     note(f"Section {section} of entry {index} is in {to}; check it with `stepcare audit disclose --check {to}`.")
+
+
+def _write(text: str, to: Path) -> None:
+    try:
+        with os.fdopen(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+            file.write(f"{text}\n")
+    except FileExistsError:
+        raise Conflict(f"{to} is there already and is not written over: name a file that is not there yet.") from None
+    except OSError as error:
+        raise InvalidInput(f"{to} cannot be written ({error.strerror}): name another file.") from None
 
 
 def check_file(options: Options, file: Path) -> None:
     """Check a disclosure; exit 6 where the entry does not commit to it."""
     try:
-        data = json.loads(file.read_bytes()[:MOST])
+        data = read(file.read_bytes()[:MOST])
         check(data)
     except OSError as error:
         raise NotFound(what="file", name=str(file), remedy=f"it cannot be read ({error.strerror})") from None
-    except (NotShown, ValueError) as error:
+    except NotShown as error:
         note(f"Not shown: {error}")
         raise typer.Exit(6) from None
     found = {"entry": data["index"], "section": data["section"], "leaf": data["leaf"], "value": data["value"]}
     emit_text(json_text(found) if options.output != "table" else f"✓ Entry {data['index']} commits to this section.")
+    note(UNCHECKED)

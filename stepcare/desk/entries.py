@@ -13,8 +13,8 @@ from stepcare.render import Column, emit_rows, emit_thing
 from stepcare.shown import entry_line_json, kept_line_json
 from stepcare.sight import sees
 from stepcare.tell_entry import explained_lines
+from stepcare.whom import persons_in
 from storage.beside import length
-from storage.database import SITE_REF
 from storage.ledger import StoredEntry
 from storage.sight import team_of, teams_of_episodes
 from storage.verify import Verdict
@@ -50,10 +50,10 @@ def show(options: Options, index: int | None, last: int) -> None:
 
 def _require_seen(desk: Desk, found: Explained) -> None:
     """Note who looks at the entry; refuse one about an episode of another care team."""
-    episode, person = found.stored.ep, found.stored.person_ref
+    episode = found.stored.ep
     if episode is not None:
         seen_by(desk, episode, team_of(desk.app.database, episode))
-    persons = [person] if person is not None and person != SITE_REF else []
+    persons = persons_in(desk.app.store, found.stored)
     looked(
         desk, what="read.log", persons=persons, episodes=[episode] if episode else [], query={"entry": found.stored.idx}
     )

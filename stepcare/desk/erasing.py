@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import typer
 from rich.text import Text
 
+from engine.access import may_command
 from engine.audit import instant
 from engine.custody import BASES, erasure_of
 from engine.decision import Erased
@@ -57,10 +58,14 @@ def add_hold(options: Options, person: str, reason: str, matter: str) -> None:
 def release_hold(options: Options, person: str, which: str | None) -> None:
     """Release a hold; which one must be said where there are several."""
     with opened(options) as desk:
-        held = [hold.id for hold in desk.app.store.site().holds if hold.person == person]
-        if which is None and len(held) != 1:
-            raise InvalidInput(f"{person} has {len(held)} holds: say which by --hold; `audit hold list` shows them.")
-        give(options, desk, Kind.RELEASE, {"person": person, "hold": which or held[0]})
+        if which is None and may_command(actor_of(desk), Kind.RELEASE):
+            held = [hold.id for hold in desk.app.store.site().holds if hold.person == person]
+            if len(held) != 1:
+                raise InvalidInput(
+                    f"{person} has {len(held)} holds: say which by --hold; `audit hold list` shows them."
+                )
+            which = held[0]
+        give(options, desk, Kind.RELEASE, {"person": person, "hold": which or ""})
 
 
 def list_holds(options: Options, person: str | None) -> None:
@@ -92,23 +97,25 @@ def ask(options: Options, person: str | None, basis: str | None) -> None:
     if basis not in BASES:
         raise InvalidInput(f"There is no basis {basis[:40]!r} for an erasure. {near(basis, BASES)}")
     with opened(options) as desk:
-        actor_of(desk)
+        actor = actor_of(desk)
         ref = known_person(desk.app, person)
-        _show_what_goes(desk, ref)
-        if not options.dry_run:
-            _confirm(options, f"Ask to erase {ref} for ever?")
+        if may_command(actor, Kind.ERASE):  # who may not is refused by the door, and shown nothing
+            _show_what_goes(desk, ref)
+            if not options.dry_run:
+                _confirm(options, f"Ask to erase {ref} for ever?")
         give(options, desk, Kind.ERASE, {"person": ref, "basis": basis})
 
 
 def approve(options: Options, request: str, answer: str) -> None:
     """Answer a request to erase as a second person; a yes erases at once."""
     with opened(options) as desk:
-        actor_of(desk)
+        actor = actor_of(desk)
         asked = next((one for one in desk.app.store.site().requests if one.id == request), None)
         if asked is None or asked.command.kind is not Kind.ERASE:
             raise NotFound(what="request to erase", name=request, remedy="the one who asked was told its id")
         person = str(asked.command.values["person"])
-        if answer == "yes" and erasure_of(desk.app.store.site(), person) is None:
+        may = may_command(actor, Kind.SIGN_OFF) and actor.role in asked.roles
+        if answer == "yes" and may and erasure_of(desk.app.store.site(), person) is None:
             _show_what_goes(desk, person)
             if not options.dry_run:
                 _confirm(options, f"Erase {person} for ever, now?")
@@ -176,7 +183,11 @@ def run_retention(options: Options) -> None:
     """Show what is due, and take it away unless this is a dry run."""
     with opened(options) as desk:
         actor = actor_of(desk)
+        if not may_command(actor, Kind.RETAIN):  # the door refuses, and nothing is shown
+            give(options, desk, Kind.RETAIN, {"runs": []})
+            return
         runs = due_by_retention(desk.app)
+        looked(desk, what="read.log", persons=[one for run in runs for one in run.people], query={"list": "retention"})
         for run in runs:
             note(
                 f"{run.rule.what}: {run.count} from before {run.before:%Y-%m-%d}, kept {run.rule.days} days: {run.rule.why}"
@@ -186,7 +197,6 @@ def run_retention(options: Options) -> None:
         if options.dry_run:
             note("Dry run: nothing was taken away.")
             return
-        looked(desk, what="read.log", persons=[one for run in runs for one in run.people], query={"list": "retention"})
         _show(options, retain(desk.app, runs, actor, _via()))
 
 

@@ -14,7 +14,8 @@ from engine.model import Command, Json, Kind
 from engine.pathway import Pathway
 from engine.service import Answer
 from stepcare.answers import answer_json
-from stepcare.desk.doing import EXITS, find_episode
+from stepcare.desk.doing import EXITS
+from stepcare.desk.episodes import read_one
 from stepcare.desk.opened import Desk, actor_of, opened, os_user
 from stepcare.options import Options
 from stepcare.problems import finding_json, finding_lines
@@ -172,8 +173,8 @@ def draw_pack(options: Options, name: str, form: str, episode: str | None) -> No
         emit_text(draw(load_pack(find_pack(name)).pathway))
         return
     with opened(options) as desk:
-        found = find_episode(desk, episode)
-        pathway = desk.app.engine.compiled(found.pathway).pathway
+        found, compiled, _ = read_one(desk, episode)
+        pathway = compiled.pathway
         possible: frozenset[str] = frozenset()
         if options.actor or desk.settings.actor:
             choices = desk.app.engine.options(found.id, actor_of(desk))

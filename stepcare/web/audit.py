@@ -18,6 +18,7 @@ from stepcare.sought import Asked, Sought, about, asked, found_json, page_json
 from stepcare.web.call import Call, bytes_answer, call_of, json_answer
 from stepcare.web.page import LONGEST_CURSOR, Limit
 from stepcare.web.problem import Problem, dumped
+from stepcare.whom import persons_in
 from storage.database import SITE_REF
 from storage.search import persons_of
 from storage.search_fields import FIELDS
@@ -113,7 +114,7 @@ def find_entries(request: Request, query: Annotated[EntriesQuery, Query()]) -> R
 
 @router.get("/entries/{number}", summary="One entry as it lies in the log")
 def give_entry(request: Request, number: Annotated[int, InPath(ge=0, lt=2**53)]) -> Response:
-    """Give an entry's bytes with their hash, and whose it is; nothing is opened for it."""
+    """Give an entry's bytes with their hash, and whose it is; nothing that was sealed is shown."""
     call = call_of(request)
     call.reads("log")
     stored = next(call.app.store.entries(number, number + 1), None)
@@ -122,7 +123,7 @@ def give_entry(request: Request, number: Annotated[int, InPath(ge=0, lt=2**53)])
     if stored.ep is not None:
         call.sees(stored.ep)
     person = None if stored.person_ref == SITE_REF else stored.person_ref
-    call.looked("read.log", persons=[person] if person else [], query={"entry": number})
+    call.looked("read.log", persons=persons_in(call.app.store, stored), query={"entry": number})
     written = stored.entry.decode(errors="replace")
     return json_answer({"entry": number, "leaf": stored.leaf.hex(), "patient": person, "bytes": written})
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -145,7 +146,8 @@ class Call:
         """Give what leaves the caller's own words out of sentences."""
         words = self.service.words(compiled) if compiled is not None else OURS
         own = {self.caller.actor.id, *self.caller.actor.teams} if self.caller else set()
-        heard = [self.said, list(self.path.values()), self.query.decode("latin-1").split("&")]
+        query = [value for _, value in parse_qsl(self.query.decode("latin-1"), keep_blank_values=True)]
+        heard = [self.said, list(self.path.values()), query]
         key = self.headers.get(b"idempotency-key", b"").decode("latin-1")
         return Unsaid([*heard, key], words | own)
 

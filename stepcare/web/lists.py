@@ -19,6 +19,7 @@ from stepcare.web.asked import SiteBody
 from stepcare.web.call import bytes_answer, call_of, json_answer
 from stepcare.web.page import FOREIGN, Cursor, Limit, linked, moment_and_place
 from stepcare.web.problem import Problem, dumped
+from stepcare.whom import persons_in
 from storage.queries import DueFilter, due_list
 from storage.sight import teams_of_episodes
 
@@ -176,7 +177,8 @@ def show_entry(request: Request, number: Annotated[int, Path(ge=0)]) -> Response
         raise Problem("not-found")
     if stored.ep is not None:
         call.sees(stored.ep)
-    call.looked("read.log", episodes=[stored.ep] if stored.ep else [], query={"entry": number})
+    persons = persons_in(call.app.store, stored)
+    call.looked("read.log", persons=persons, episodes=[stored.ep] if stored.ep else [], query={"entry": number})
     redone = Replay(store=call.app.store).one(number)
     if redone.lost is not None:
         raise redone.lost

@@ -46,6 +46,7 @@ MORE: dict[str, tuple[str, ...]] = {
     "names are a type of their own": ("episode list --names --as ann", "read.names"),
     "names in the worklist too": ("due list --names --as ann", "read.names"),
     "one entry": ("audit show 1 --as aziz", "read.log"),
+    "a drawing with an episode's place": ("pathway draw --episode EPISODE --as ann", "read.episode"),
     "a dry run": ("episode do EPISODE contact channel=telephone result=reached --dry-run --as ann", "preview"),
     "a dry registration": ("episode open --name Newt region=upper_back onset=2026-01-12 --dry-run --as ann", "preview"),
 }

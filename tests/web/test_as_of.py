@@ -51,6 +51,16 @@ def test_a_moment_that_cannot_be_is_a_problem(own_house: House) -> None:
     assert wrong_way == 400
 
 
+def test_a_moment_that_cannot_be_is_not_repeated(own_house: House) -> None:
+    """Whatever was typed there, and however it was encoded, the problem does not say it again."""
+    episode = own_house.register()
+
+    for said in ("Max+Canaryman", "Max%20Canaryman", "%4dax%20Canaryman"):
+        answer = own_house.get("ann", f"/api/v1/episodes/{episode}?by=recorded&as_of={said}")
+        assert answer.status_code == 400
+        assert "Canaryman" not in answer.text
+
+
 def test_the_past_is_of_the_care_team_too(own_house: House) -> None:
     """Whoever may not see an episode does not see what it was either."""
     episode = own_house.register()
