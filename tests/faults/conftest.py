@@ -36,7 +36,7 @@ COLLEAGUES = (ANN, RAVI)
 SECRET = base64.urlsafe_b64encode(bytes(32)).rstrip(b"=").decode()
 
 
-@pytest.fixture(autouse=True, scope="session")
+@pytest.fixture(autouse=True)
 def _quiet() -> Iterator[None]:
     """Thousands of commands are not worth a line each."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -44,23 +44,28 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _compiled_once() -> Iterator[None]:
-    """A pack is read and compiled once, not for each of hundreds of databases: it takes longer than all else here."""
-    known: dict[tuple[str, str], Compiled] = {}
+KNOWN: dict[tuple[str, str], Compiled] = {}
+READ = cache(pathway_from_bytes)
 
-    def remembered(pathway: Pathway, *, hash_: str, parameters_hash: str, settings: Mapping[str, Json]) -> Compiled:
-        key = (hash_, parameters_hash)
-        if key not in known:
-            known[key] = compile_pathway(pathway, hash_=hash_, parameters_hash=parameters_hash, settings=settings)
-        return known[key]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine.service, "compile_pathway", remembered)
-        patch.setattr(stepcare.replay, "compile_pathway", remembered)
-        for module in (stepcare.app, stepcare.replay):
-            patch.setattr(module, "pathway_from_bytes", cache(pathway_from_bytes))
-        yield
+def remembered(pathway: Pathway, *, hash_: str, parameters_hash: str, settings: Mapping[str, Json]) -> Compiled:
+    """Compile a pack under these numbers once."""
+    key = (hash_, parameters_hash)
+    if key not in KNOWN:
+        KNOWN[key] = compile_pathway(pathway, hash_=hash_, parameters_hash=parameters_hash, settings=settings)
+    return KNOWN[key]
+
+
+@pytest.fixture(autouse=True)
+def _compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pack is read and compiled once, not for each of hundreds of databases: it takes longer than all else here.
+
+    For these tests alone: elsewhere a pack may lie about its hash.
+    """
+    monkeypatch.setattr(engine.service, "compile_pathway", remembered)
+    monkeypatch.setattr(stepcare.replay, "compile_pathway", remembered)
+    for module in (stepcare.app, stepcare.replay):
+        monkeypatch.setattr(module, "pathway_from_bytes", READ)
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,12 @@ import asyncio
 import io
 import json
 import random
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
+from structlog import PrintLogger
 
 from stepcare.log import ALLOWED, configure_log
 from stepcare.web import edge
@@ -23,10 +24,9 @@ UUID = "0198c0de-1111-7222-8333-444455556666"
 def lines(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """Catch what is logged, as it would be on stderr."""
     caught = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", caught)
+    monkeypatch.setattr(structlog, "PrintLogger", lambda **_: PrintLogger(file=caught))
     configure_log("debug", "json", house.clock)
     yield caught
-    monkeypatch.undo()
     configure_log("warning", "console", house.clock)
 
 
