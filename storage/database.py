@@ -92,7 +92,7 @@ class Database:
         """Give the one connection that writes; hold `lock` while using it."""
         self.backend.enter()
         if self._writer is None:
-            self._writer = self.backend.connect()
+            self._writer = self._connected(reading=False)
         return self._writer
 
     @writer.setter
@@ -184,7 +184,7 @@ class Database:
             connection.execute(self.backend.words.begin_reading)
         except self.backend.errors:
             connection.close()
-            connection = self.backend.connect(reading=True)
+            connection = self._connected(reading=True)
             try:
                 connection.execute(self.backend.words.begin_reading)
             except self.backend.errors as error:
@@ -196,7 +196,14 @@ class Database:
         try:
             return self._idle.pop()
         except IndexError:
-            return self.backend.connect(reading=True)
+            return self._connected(reading=True)
+
+    def _connected(self, *, reading: bool) -> Connection:
+        """Open a connection; its first statements already read the file, so they too may meet a broken disk."""
+        try:
+            return self.backend.connect(reading=reading)
+        except self.backend.errors as error:
+            raise self.backend.said(error) from error
 
     def _rest(self, connection: Connection) -> None:
         if len(self._idle) < MOST_IDLE:
