@@ -34,7 +34,7 @@ BATCH = 500
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 HEADER = (*FIELDS, "leaf")
 MOST_CHECKPOINT = 65_536
-WITHHELD = "(words sought in the texts of one episode: kept in the log of reads)"
+WITHHELD = "(words sought in the texts of one episode; the log of reads keeps their length)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
