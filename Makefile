@@ -21,10 +21,10 @@ endif
 help:                    ## show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-run: setup               ## set up and run the demonstration, in a fresh database under var/demo
+run: setup               ## set up and serve the demonstration on http://127.0.0.1:8000, in a fresh database under var/demo
 	@rm -rf $(DEMO) && mkdir -p $(dir $(DEMO))
+	@echo "stepcare is in $(BIN): source $(BIN)/activate"; echo
 	@$(BIN)/stepcare --data $(DEMO) demo
-	@echo; echo "stepcare is in $(BIN): source $(BIN)/activate"
 
 test: setup              ## set up and run the whole test suite, in random order, with the engine's coverage
 	$(BIN)/pytest -n auto --cov --cov-report=term-missing:skip-covered -m "not long"
@@ -56,8 +56,8 @@ verifier: setup          ## the verifier as one file, var/stepcare-verifier.pyz:
 test-long: setup         ## the tests that take minutes
 	$(BIN)/pytest -n auto -m long
 
-shots:                   ## pictures of the pages
-	@echo "There are no pages to photograph yet: Stepcare runs on the command line. See README.md, 'Not there yet'." >&2; exit 1
+shots: setup             ## pictures of the pages into var/shots (needs chromium)
+	$(BIN)/python -m tests.browser.shots
 
 setup: $(VENV)/.installed
 
@@ -73,7 +73,7 @@ endif
 	@touch $@
 
 # The project itself: built with the hatchling that the lock has just installed, so that nothing more is fetched.
-$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml $(wildcard stepcare/static/*.* stepcare/static/.npmrc)
 	$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	$(PIP_CHECK)
 	@touch $@

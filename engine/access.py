@@ -16,8 +16,8 @@ MAY: Mapping[Kind, frozenset[Role]] = {
     Kind.REGISTER: COORDINATING,
     Kind.RECORD: CARING,
     # A move's own roles stand in the pack; only those who never change anything are stopped here, because a
-    # concern may be raised by everybody else.
-    Kind.MOVE: frozenset(Role) - {Role.AUDITOR, Role.OUTSIDER},
+    # concern may be raised by everybody else. No job moves a clinical state.
+    Kind.MOVE: frozenset(Role) - {Role.AUDITOR, Role.OUTSIDER, Role.SERVICE},
     Kind.PLAN: CLINICAL,
     Kind.START: CLINICAL,
     Kind.STOP: CLINICAL,
@@ -30,6 +30,12 @@ MAY: Mapping[Kind, frozenset[Role]] = {
     Kind.PUBLISH: frozenset({Role.PATHWAY_OWNER}),
     Kind.SET_PARAMETER: frozenset({Role.PATHWAY_OWNER, Role.ADMINISTRATOR, Role.LEAD}),
     Kind.FIRE: frozenset({Role.SERVICE}),
+    Kind.DELIVER: frozenset({Role.SERVICE}),
+    Kind.RESEND: COORDINATING,
+    # The person themselves may say it outside (a STOP reply, an unsubscribe link): then it comes in without anybody.
+    Kind.OPT_OUT: CARING | {Role.SERVICE},
+    Kind.CLOCK: frozenset({Role.SERVICE}),
+    Kind.ABSENCE: COORDINATING | {Role.ADMINISTRATOR},
     Kind.HOLD: frozenset({Role.PRIVACY_OFFICER}),
     Kind.RELEASE: frozenset({Role.PRIVACY_OFFICER}),
     Kind.ERASE: frozenset({Role.PRIVACY_OFFICER}),

@@ -195,6 +195,8 @@ def parameter_value(pathway: Pathway, name: str, setting: Json) -> Value | None:
         return duration_from(str(raw))
     if parameter.type in ("time", "text"):
         return str(raw)
+    if parameter.type == "dates":
+        return frozenset(map(str, raw)) if isinstance(raw, list) else None
     return value_of(pathway, as_field(parameter), raw)
 
 

@@ -33,7 +33,7 @@ FIELDS: Mapping[Kind, frozenset[str]] = {
 HOLD_REASONS = ("litigation", "complaint", "investigation", "law", "audit")
 # The grounds of Article 17(1) GDPR, in its order.
 BASES = ("no_longer_necessary", "consent_withdrawn", "objection", "unlawful", "legal_obligation")
-RETAINED = ("idempotency_keys", "reads", "due_for_erasure")
+RETAINED = ("idempotency_keys", "reads", "messages", "due_for_erasure")
 ERASERS = (Role.LEAD, Role.ADMINISTRATOR)
 KEY_HOLDERS = (Role.LEAD, Role.PRIVACY_OFFICER)
 HELD, STILL_OPEN, TWO_ERASE, TWO_KEY = "ERASE-01", "ERASE-02", "ERASE-03", "KEY-01"

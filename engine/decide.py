@@ -12,6 +12,7 @@ from engine.access import why_not
 from engine.codec import asked, digest_of
 from engine.compiled import Compiled
 from engine.decision import Decision, Event, Put, RuleResult
+from engine.deliver import deliver
 from engine.effects import events_of
 from engine.fire import fire
 from engine.fold import fold
@@ -34,6 +35,8 @@ def decide(compiled: Compiled, episode: Episode, command: Command, now: datetime
     """
     if command.kind is Kind.FIRE:
         return fire(compiled, episode, command, now)
+    if command.kind is Kind.DELIVER:
+        return deliver(compiled, episode, command, now)
     if command.kind is Kind.SIGN_OFF:
         return _sign_off(compiled, episode, command, now)
     return _finish(weigh(compiled, episode, command, now), command)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from engine.closing import Closing
 from engine.model import (
+    Absence,
     Command,
     Deviation,
     DueItem,
@@ -144,6 +145,13 @@ class KeyAnnounced:
     key: LogKey
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Away:
+    """Somebody is away, and somebody stands in; the same id replaces what was said before."""
+
+    absence: Absence
+
+
 Event = (
     Registered
     | Recorded
@@ -158,6 +166,7 @@ Event = (
     | KeyGone
     | Retained
     | KeyAnnounced
+    | Away
 )
 
 

@@ -275,12 +275,6 @@ def planned_found(view: View) -> bool:
     return False
 
 
-def opted_out(view: View) -> bool:
-    """Say whether no message may go to the person: they said no, were not asked, or have died (in any episode)."""
-    record = view.latest("registration")
-    return bool(view.episode.person.deceased) or record is None or record.values.get("contact_consent") is not True
-
-
 def is_overdue(due_at: datetime | None, status: str, now: datetime) -> bool:
     """Say whether work is overdue: open, and its window has closed. The one definition, for every reader."""
     return status == "open" and due_at is not None and now >= due_at
@@ -356,3 +350,10 @@ RESOLVERS: Mapping[str, Callable[[View], Value | None]] = {
     "sign_off.given": lambda view: view.pending.signed,
     "planned.found": planned_found,
 }
+
+
+def series(view: View, instrument: str) -> tuple[tuple[datetime, Number], ...]:
+    """Give every score of an instrument in this episode as (when it occurred, number), the earliest first; for trends."""
+    sheet = view.compiled.pathway.instruments[instrument]
+    found = [(record.occurred_at, number_of(sheet, score)) for record, score in _scores(view, instrument)]
+    return tuple(sorted(((at, score) for at, score in found if score is not None), key=lambda pair: pair[0]))

@@ -3,7 +3,7 @@
 The due work that follows from the new picture is `plan.py`'s; it is added by `decide` in the same breath.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -11,7 +11,9 @@ from engine.compiled import Compiled
 from engine.decision import Assigned, Event, Moved, Put, Recorded, Registered, RuleResult
 from engine.fold import root_of
 from engine.model import Command, Deviation, Episode, Flag, Json, Kind, Level, Stay
+from engine.outbox import sent_again
 from engine.time import start_of
+from engine.view import View
 from engine.wishes import RAISE, Wish
 
 CLEAR = "clear_concern"
@@ -21,13 +23,8 @@ def events_of(
     compiled: Compiled, episode: Episode, command: Command, wish: Wish, rules: Sequence[RuleResult]
 ) -> tuple[Event, ...]:
     """Give the events of an accepted wish, in the order they happen."""
-    found: list[Event] = []
-    if command.kind is Kind.REGISTER:
-        found.append(_registered(compiled, episode, command, wish))
-    if command.kind is Kind.ASSIGN:
-        found.append(_assigned(episode, command))
-    if command.kind is Kind.SNOOZE:
-        found.append(_snoozed(episode, command))
+    own = _OWN.get(command.kind)
+    found: list[Event] = [] if own is None else [own(compiled, episode, command, wish)]
     record = wish.pending.record
     if record is not None:
         personal = compiled.pathway.forms[record.form].person
@@ -60,17 +57,31 @@ def _registered(compiled: Compiled, episode: Episode, command: Command, wish: Wi
     )
 
 
-def _assigned(episode: Episode, command: Command) -> Assigned:
+def _assigned(_: Compiled, episode: Episode, command: Command, __: Wish) -> Assigned:
     owner = command.values.get("owner", episode.owner)
     return Assigned(
         owner=str(owner) if owner is not None else None, team=str(command.values.get("team") or episode.team)
     )
 
 
-def _snoozed(episode: Episode, command: Command) -> Put:
+def _snoozed(_: Compiled, episode: Episode, command: Command, __: Wish) -> Put:
     item = next(item for item in episode.due_items if item.id == command.values["due_item"])
     until = start_of(date.fromisoformat(str(command.values["until"])), episode.zone)
     return Put(item=replace(item, snoozed_until=until))
+
+
+def _resent(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Put:
+    view = View(compiled, episode, wish.pending, wish.now, wish.day)
+    old = next(one for one in episode.messages if one.id == command.values["message"])
+    return Put(item=sent_again(view, old, command.id))
+
+
+_OWN: Mapping[Kind, Callable[[Compiled, Episode, Command, Wish], Event]] = {
+    Kind.REGISTER: _registered,
+    Kind.ASSIGN: _assigned,
+    Kind.SNOOZE: _snoozed,
+    Kind.RESEND: _resent,
+}
 
 
 def _deviations(episode: Episode, command: Command, wish: Wish, rules: Sequence[RuleResult]) -> Iterator[Put]:
@@ -177,7 +188,7 @@ def _move(compiled: Compiled, episode: Episode, wish: Wish, key: str, target: st
         return_to=episode.return_to if again else return_to,
     )
     if kind in ("closed", "void"):
-        yield from _silence(episode)
+        yield from _silence(episode, _why_silent(compiled, target))
 
 
 def _next_stay(compiled: Compiled, episode: Episode, wish: Wish, key: str, target: str) -> Stay:
@@ -206,8 +217,13 @@ def _return_stack(compiled: Compiled, episode: Episode, key: str, target: str) -
     return ()
 
 
-def _silence(episode: Episode) -> Iterator[Put]:
+def _why_silent(compiled: Compiled, target: str) -> str:
+    state = compiled.pathway.states[target]
+    return "deceased" if state.silent else "voided" if state.kind == "void" else "closed"
+
+
+def _silence(episode: Episode, reason: str) -> Iterator[Put]:
     """Whoever has left the pathway hears nothing more from it."""
     for message in episode.messages:
         if message.status == "queued":
-            yield Put(item=replace(message, status="cancelled"))
+            yield Put(item=replace(message, status="cancelled", reason=reason))

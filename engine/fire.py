@@ -11,10 +11,10 @@ from datetime import datetime
 from engine.access import why_not
 from engine.compiled import Compiled
 from engine.decision import Decision, Event, Put
-from engine.derive import opted_out
 from engine.fold import fold
-from engine.ladder import instant_of, position_of, rung_of
-from engine.model import Command, DueItem, Episode, Json, Message, Outcome, Timer
+from engine.ladder import instant_of, moved_by_zone, position_of, rung_of, verdict
+from engine.model import Command, DueItem, Episode, Json, Outcome, Timer
+from engine.outbox import written
 from engine.pathway import DuePolicy, Rung
 from engine.picture import broken_invariants, picture
 from engine.plan import plan
@@ -22,33 +22,37 @@ from engine.time import after, local_day
 from engine.view import Pending, View
 
 REPLAN = "replan"  # in `of`: not one timer, but the whole plan under changed parameters
+RESOLVE = "resolve"  # in `of`: not one timer, but every wall time under changed time zone rules
 
 
 def fire(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
     """Decide what the timer named by `command.of` means at `now`.
 
-    Same arguments, same decision, for ever. `taken` says fired, stale or expired.
+    Same arguments, same decision, for ever. `taken` says fired, stale, expired (too late) or
+    skipped (a newer one speaks for it).
     """
     refusal = why_not(command.actor, command.kind, episode)
     if command.of == REPLAN and not refusal:
         return _replan(compiled, episode, command, now)
+    if command.of == RESOLVE and not refusal:
+        return _resolve(compiled, episode, command, now)
     timer = next((one for one in episode.timers if one.id == command.of and one.state == "armed"), None)
     view = View(compiled, episode, Pending(actor=command.actor), now, local_day(now, episode.zone))
     if refusal or timer is None or timer.at > now:
         why = refusal or ("" if timer is None else f"Timer {timer.id} is not due before {timer.at.isoformat()}.")
-        return _decided(view, command, (), taken="stale", problem=why)
+        return decided(view, command, (), taken="stale", problem=why)
     item = next((one for one in episode.due_items if one.id == timer.due_item), None)
     policy = compiled.pathway.due[timer.kind]
     rung = rung_of(policy, position_of(timer))
     if item is None or item.status != "open" or rung is None:
-        return _decided(view, command, (Put(item=replace(timer, state="stale")),), taken="stale")
-    expired = timer.expires_at is not None and now > timer.expires_at
-    state = "expired" if expired else "fired"
-    escalated = not expired and rung.kind == "escalate"
+        return decided(view, command, (Put(item=replace(timer, state="stale")),), taken="stale")
+    fate = verdict(view, policy, item, timer)
+    state = "fired" if fate == "fire" else "expired"
+    escalated = fate == "fire" and rung.kind == "escalate"
     passed = replace(item, fired=position_of(timer) + 1, rung=item.rung + escalated, snoozed_until=None)
-    said = () if expired else _rung_events(view, rung, passed, timer)
+    said = _rung_events(view, rung, passed, timer) if fate == "fire" else ()
     events = (Put(item=replace(timer, state=state)), Put(item=passed), *said)
-    return _decided(view, command, events, taken=state)
+    return decided(view, command, events, taken="skipped" if fate == "skipped" else state)
 
 
 def _replan(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
@@ -62,11 +66,22 @@ def _replan(compiled: Compiled, episode: Episode, command: Command, now: datetim
         for at, rung in forecast(view, compiled.pathway.due[event.item.kind], event.item)
         if rung.kind == "remind" and at < now
     ]
-    decision = _decided(view, command, (), taken="replanned")
+    decision = decided(view, command, (), taken="replanned")
     return replace(decision, events=events, derived={"passed": list[Json](passed)})
 
 
-def _decided(view: View, command: Command, events: tuple[Event, ...], *, taken: str, problem: str = "") -> Decision:
+def _resolve(compiled: Compiled, episode: Episode, command: Command, now: datetime) -> Decision:
+    """Move what a wall clock armed to where that clock stands now; what was promised keeps its numbers.
+
+    Worth asking only where `moved_by_zone` finds something: after the time zone rules of the machine were renewed.
+    """
+    view = View(compiled, episode, Pending(), now, local_day(now, episode.zone))
+    moved = tuple(Put(item=timer) for timer in moved_by_zone(view))
+    return decided(view, command, moved, taken="resolved")
+
+
+def decided(view: View, command: Command, events: tuple[Event, ...], *, taken: str, problem: str = "") -> Decision:
+    """Give a decision of the worker's with the due work that follows; a `problem` makes it INVALID."""
     compiled, episode = view.compiled, view.episode
     acted = view.after(fold(episode, events, episode.version + 1), Pending())
     if events:
@@ -93,8 +108,8 @@ def _decided(view: View, command: Command, events: tuple[Event, ...], *, taken: 
 def _rung_events(view: View, rung: Rung, item: DueItem, timer: Timer) -> Iterator[Event]:
     if rung.kind == "propose" and rung.proposes:
         yield from _proposal(view, rung.proposes, item)
-    if rung.template and not (rung.to == "patient" and opted_out(view)):
-        yield Put(item=_message(view, rung, item, timer))
+    if rung.template:
+        yield Put(item=written(view, rung, item, timer))
 
 
 def _proposal(view: View, kind: str, item: DueItem) -> Iterator[Event]:
@@ -123,23 +138,6 @@ def _proposal(view: View, kind: str, item: DueItem) -> Iterator[Event]:
             due_on=local_day(end, view.episode.zone),
             owner_role=due.policy.owner,
         )
-    )
-
-
-def _message(view: View, rung: Rung, item: DueItem, timer: Timer) -> Message:
-    """Write one outbox row; its id is episode, timer and recipient, so that it exists once."""
-    recipient = view.episode.owner if rung.to == "owner" and view.episode.owner else rung.to
-    record = view.latest("registration")
-    channel = str(record.values.get("contact_channel", "console")) if record and rung.to == "patient" else "console"
-    return Message(
-        id=f"{view.episode.id}:{timer.id}:{recipient}:{channel}",
-        template=rung.template or "",
-        language=view.episode.language if rung.to == "patient" else view.compiled.pathway.languages[0],
-        recipient=recipient,
-        channel=channel,
-        due_item=item.id,
-        not_before=view.now,
-        expires_at=timer.expires_at,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, assert_never
 
 from engine.decision import (
     Assigned,
+    Away,
     Erased,
     Event,
     Held,
@@ -106,9 +107,9 @@ class _Draft:
                     self.changed[name] = getattr(event, name)
             case Assigned():
                 self.changed |= {"owner": event.owner, "team": event.team}
-            case (
-                Published() | ParameterSet() | Held() | Released() | Erased() | KeyGone() | Retained() | KeyAnnounced()
-            ):
+            case Published() | ParameterSet() | Held() | Released() | Erased() | KeyGone() | Retained():
+                pass  # the site's, as are the next
+            case KeyAnnounced() | Away():
                 pass
             case _:
                 assert_never(event)
@@ -207,6 +208,8 @@ def fold_site(site: Site, events: Sequence[Event]) -> Site:
                 parameters[event.name] = event.value
             case Put(item=Request() as request):
                 known = _upsert(known, request)
+            case Away():
+                site = replace(site, absences=_upsert(site.absences, event.absence))
             case _:
                 pass
     return replace(site, version=site.version + 1, pathways=pathways, parameters=parameters, requests=known)

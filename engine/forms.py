@@ -15,6 +15,7 @@ from engine.measures import normalise, number_of
 from engine.model import Json, Values
 from engine.names import number, options_of
 from engine.pathway import Form, FormField, Pathway
+from engine.time import clock_from, zone
 
 DECIMAL = re.compile(r"-?\d{1,9}(\.\d{1,6})?")
 MOST_TEXT = 4000
@@ -93,6 +94,8 @@ def read_one(pathway: Pathway, field: FormField, given: Json) -> Json:
             return _read_codes(field, given, options_of(pathway, field))
         case "date":
             return _read_date(field, given)
+        case "time" | "zone":
+            return _read_clock(field, given)
         case "score":
             return normalise(pathway.instruments[field.instrument or ""], given)
         case _:
@@ -123,10 +126,21 @@ def _read_code(given: Json, options: tuple[str, ...]) -> str:
 def _read_codes(field: FormField, given: Json, options: tuple[str, ...]) -> Json:
     if not isinstance(given, list):
         raise InvalidInput("a list of codes is expected.")
-    codes = sorted({_read_code(one, options) for one in given})
+    read = dict.fromkeys(_read_code(one, options) for one in given)
+    codes = list(read) if field.ordered else sorted(read)
     if field.alone in codes and len(codes) > 1:
         raise InvalidInput(f"{field.alone!r} cannot be combined with other answers.")
     return list[Json](codes)
+
+
+def _read_clock(field: FormField, given: Json) -> str:
+    """Read a time of day, or the name of a zone, which must be there today."""
+    if not isinstance(given, str):
+        raise InvalidInput("a time such as 09:00 is expected." if field.type == "time" else "a time zone is expected.")
+    if field.type == "zone":
+        return zone(given).key
+    clock_from(given)
+    return given
 
 
 def _read_date(field: FormField, given: Json) -> str:

@@ -56,6 +56,11 @@ class Kind(StrEnum):
     PUBLISH = "publish"
     SET_PARAMETER = "set_parameter"
     FIRE = "fire"  # the worker's own: a timer's instant has come; people cannot command it
+    DELIVER = "deliver"  # the worker's own: what became of a message
+    RESEND = "resend"
+    OPT_OUT = "opt_out"
+    CLOCK = "clock_step"  # the worker's own: the clock was stepped
+    ABSENCE = "absence"
     HOLD = "hold"
     RELEASE = "release"
     ERASE = "erase"
@@ -239,7 +244,10 @@ class Timer:
 class Message:
     """One outbox row. `id` is its idempotency key. Texts hold no clinical detail.
 
-    status: queued | cancelled | sent | expired.
+    status: queued | cancelled | suppressed | expired | accepted | delivered | failed | unknown | dead. `reason` says in
+    a code why it ended so (`engine/deliver.py` lists them). category: visit (to the person, by their consent) | work
+    (to staff). `follows` names the message it stands in for, on another channel or sent again. `reference` is the
+    receiver's own name for it, None where none was given.
     """
 
     id: str
@@ -251,6 +259,10 @@ class Message:
     not_before: datetime
     expires_at: datetime | None = None
     status: str = "queued"
+    category: str = "visit"
+    reason: str = ""
+    follows: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,8 +374,22 @@ class LogKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """Somebody is away from one instant until another, which is the first they are back; `cover` hears in their stead.
+
+    `who` and `cover` are pseudonyms.
+    """
+
+    id: str
+    who: str
+    cover: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """What counts for the whole organisation: pathways, parameters, legal holds, erasures, keys of the log.
+    """What counts for the whole organisation: pathways, parameters, legal holds, erasures, keys of the log, absences.
 
     `pathways` maps a pathway's id to the hash new episodes run on; `parameters` the values set here, by name.
     `holds` are those in force; `erasures` are for ever.
@@ -377,3 +403,4 @@ class Site:
     holds: tuple[Hold, ...] = ()
     erasures: tuple[Erasure, ...] = ()
     log_keys: tuple[LogKey, ...] = ()
+    absences: tuple[Absence, ...] = ()

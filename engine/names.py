@@ -91,7 +91,12 @@ def _derived(pathway: Pathway) -> dict[str, Type]:
 
 
 def _parameters(pathway: Pathway) -> dict[str, Type]:
-    return {f"param.{name}": parameter_type(parameter) for name, parameter in pathway.parameters.items()}
+    """Days of a calendar say when work is done, never whether a rule holds: no condition may name them."""
+    return {
+        f"param.{name}": parameter_type(parameter)
+        for name, parameter in pathway.parameters.items()
+        if parameter.type != "dates"
+    }
 
 
 def parameter_type(parameter: Parameter) -> Type:

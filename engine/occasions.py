@@ -11,6 +11,7 @@ from engine.compiled import CompiledDue
 from engine.derive import onset
 from engine.fold import root_of
 from engine.model import DueItem, Episode, Flag, Record
+from engine.outbox import undelivered
 from engine.time import start_of
 from engine.view import View
 
@@ -175,6 +176,16 @@ def _each_proposal(view: View, due: CompiledDue) -> Iterator[Wanted]:
             yield Wanted(occurrence=item.occurrence, anchor=item.anchor, title=item.title)
 
 
+def _each_message(view: View, due: CompiledDue) -> Iterator[Wanted]:
+    """Messages that reached nobody, as long as the episode is: owed until somebody has been in touch in another way."""
+    if _is_closed(view.episode, view):
+        return
+    there = {item.occurrence: item for item in view.owed(due.name)}
+    for message in undelivered(view):
+        here = there.get(message.id)
+        yield Wanted(occurrence=message.id, anchor=here.anchor if here else view.now, kept=here is not None)
+
+
 def _each_source(_: View, __: CompiledDue) -> Iterator[Wanted]:
     """Source reviews are owed by the pathway owner for the pack, not for an episode (`due list` shows them)."""
     return iter(())
@@ -190,5 +201,6 @@ WANTED: Mapping[str, Callable[[View, CompiledDue], Iterator[Wanted]]] = {
     "deviation": _each_deviation,
     "reason_owed": _each_reason_owed,
     "proposal": _each_proposal,
+    "message": _each_message,
     "source": _each_source,
 }

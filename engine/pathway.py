@@ -135,13 +135,13 @@ class Rule(Model):
 class FormField(Model):
     """One question.
 
-    type: bool, int, decimal, code (one of options), codes (several), text, date, score (of an instrument),
-    list (of `fields`), ref (to a record or treatment of this episode). `options_from` names a parameter of
-    type codes. Absent means *not answered*, which is never `no`. `error` is the FORM rule id shown when wrong.
+    type: bool, int, decimal, code (one of options), codes (several; `ordered`: the first comes first), text, date,
+    time (of day), zone (an IANA name), score (of an instrument), list (of `fields`), ref (to a record or treatment of
+    this episode). `options_from` names a parameter of type codes. Absent means *not answered*, which is never `no`. `error` is the FORM rule id shown when wrong.
     """
 
     label: str
-    type: Literal["bool", "int", "decimal", "code", "codes", "text", "date", "score", "list", "ref"]
+    type: Literal["bool", "int", "decimal", "code", "codes", "text", "date", "time", "zone", "score", "list", "ref"]
     required: bool = False
     unit: str | None = None
     low: int | str | None = None
@@ -152,6 +152,7 @@ class FormField(Model):
     fields: dict[Name, "FormField"] = {}
     at_most: int | None = None  # letters of a text, items of a list
     alone: str | None = None  # the option that excludes every other (`none`)
+    ordered: bool = False
     refers_to: Name | None = None  # ref: the form or treatment kind meant
     error: RuleId | None = None
     remedy: str = ""
@@ -207,6 +208,10 @@ class Rung(Model):
 
     `at`: a duration parameter counted from `base` (opens, due). kind: remind (a message), escalate (a message,
     and the due item's rung rises), propose (a due item of `proposes` for a person to decide).
+    `roll`: where it goes from a day on which nobody works (`calendar.py`); only calendar rungs have days.
+    `catch_up`: what becomes of it when its instant was missed: late (acted on all the same), latest (only the newest
+    of those missed that speak to the same people), skip (dropped, and the ladder goes on). `expires`: how late it
+    is worth anything at all, a duration parameter; None: it never expires.
     """
 
     at: Name
@@ -216,6 +221,9 @@ class Rung(Model):
     template: Name | None = None
     proposes: Name | None = None
     repeat: Name | None = None  # duration parameter: fires again until the item is done
+    roll: Literal["none", "following", "preceding", "modified_following"] = "none"
+    catch_up: Literal["late", "latest", "skip"] = "latest"
+    expires: Name | None = None
 
 
 class DuePolicy(Model):
@@ -223,7 +231,7 @@ class DuePolicy(Model):
 
     `each` says what makes one item:
       stay (each time in one of `states`) · treatment KIND (each one that is `statuses`) · flag ·
-      record FORM · hold · crossing (of a chronicity border) · deviation · reason_owed · proposal · source
+      record FORM · hold · crossing (of a chronicity border) · deviation · reason_owed · proposal · message · source
     `anchor`: `clock` (the stay's clock day), `since`, or a date field of the record or treatment.
     `opens` and `due` are duration parameters; `due` may be a field of the record (a date) as `field NAME`.
     `done_by`: bindings of commands that fulfil it (`record reassessment`, `T21`), when `done_when` holds.
@@ -284,15 +292,17 @@ class Parameter(Model):
     """A number (or choice) a site may set.
 
     `default` None: unset. `when_unset`: ask, refuse, or none (the rules that need it do not apply; never for a
-    safety parameter). Durations: `P14D` counts calendar days in the site's zone, `PT72H` exact hours.
+    safety parameter). Durations: `P14D` counts calendar days in the site's zone, `PT72H` exact hours. `dates` is a
+    list of days. `low` and `high` bound numbers, durations and times of day; `at_least` the entries of a list.
     `assumption`: our reading where the requirements are silent.
     """
 
     title: str
-    type: Literal["int", "decimal", "bool", "code", "codes", "duration", "time", "level", "text"]
+    type: Literal["int", "decimal", "bool", "code", "codes", "duration", "time", "level", "text", "dates"]
     unit: str | None = None
     low: int | str | None = None
     high: int | str | None = None
+    at_least: int = 0
     options: tuple[str, ...] = ()
     default: Scalar | tuple[str, ...] | None = None
     when_unset: Literal["ask", "refuse", "none"] = "ask"
@@ -345,6 +355,30 @@ class Card(Model):
     seed: tuple[SeedId, ...] = ()
     when: Condition | None = None
     sources: tuple[str, ...]
+
+
+class Wording(Model):
+    """A message in the forms that a number asks for: one for each plural category of its language (CLDR).
+
+    `other` is the form for every number without a form of its own, and for a text that counts nothing. `subject`
+    empty: the first sentence is the subject.
+    """
+
+    subject: str = ""
+    zero: str | None = None
+    one: str | None = None
+    two: str | None = None
+    few: str | None = None
+    many: str | None = None
+    other: str
+
+
+def forms_of(template: str | Wording) -> dict[str, str]:
+    """Give a template's forms by plural category; plain text has one form, `other`."""
+    if isinstance(template, str):
+        return {"other": template}
+    forms = ((name, getattr(template, name)) for name in ("zero", "one", "two", "few", "many", "other"))
+    return {name: text for name, text in forms if text is not None}
 
 
 class Track(Model):
@@ -425,7 +459,7 @@ class Pathway(Model):
     response: Response
     chronicity: Chronicity
     override_reasons: dict[Name, str]
-    templates: dict[str, dict[Name, str]]  # language → template → text
+    templates: dict[str, dict[Name, str | Wording]]  # language → template → text
     translations: dict[str, dict[str, str]] = {}  # language → "rule.ID.message" … → text
     reports: dict[Name, str] = {}
     seed_trace: dict[SeedId, Trace] = {}

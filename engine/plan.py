@@ -11,16 +11,16 @@ from datetime import date, datetime, timedelta
 
 from engine.compiled import CompiledDue
 from engine.decision import Event, Put
-from engine.derive import opted_out
 from engine.ladder import next_timer
 from engine.model import DueItem, Episode, Timer
 from engine.occasions import OPEN, WANTED, Wanted
+from engine.outbox import withdrawn
 from engine.time import after, is_calendar, local_day, start_of
 from engine.view import View
 
 # What these policies rest on goes on, so their `when` is asked again at every commit; a record is asked once, when
 # it is made, because its condition speaks of that record.
-LASTING = ("stay", "hold", "treatment", "flag", "deviation", "reason_owed", "proposal")
+LASTING = ("stay", "hold", "treatment", "flag", "deviation", "reason_owed", "proposal", "message")
 
 
 def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, replan: bool = False) -> tuple[Event, ...]:
@@ -43,16 +43,15 @@ def plan(view: View, act: View, bindings: Sequence[str], command_id: str, *, rep
                 gone = item.status == "cancelled" and old.get(item.id, item).status in OPEN
                 items.append(replace(item, closed_by=command_id) if gone else item)
     changed = [item for item in items if old.get(item.id) is not item and old.get(item.id) != item]
-    timers = _timers(view, items, {one.id for one in changed})
-    return (*(Put(item=item) for item in changed), *timers, *_pointless(view, items))
+    # Replanned, every instant is found anew: a changed list of closed days moves no item, but what rolls from it.
+    timers = _timers(view, items, {one.id for one in (items if replan else changed)})
+    later = frozenset(item.id for item in changed if _put_off(old.get(item.id), item))
+    return (*(Put(item=item) for item in changed), *timers, *withdrawn(view, items, later))
 
 
-def _pointless(view: View, items: Sequence[DueItem]) -> Iterator[Put]:
-    """Take back what is still queued for the person: the work is done, on hold or owed no longer, or they said no."""
-    waiting = set() if opted_out(view) else {item.id for item in items if item.status == "open"}
-    for message in view.episode.messages:
-        if message.status == "queued" and message.recipient == "patient" and message.due_item not in waiting:
-            yield Put(item=replace(message, status="cancelled"))
+def _put_off(old: DueItem | None, new: DueItem) -> bool:
+    """Say whether a window ends later than was promised: what was to be said of the old day is true no longer."""
+    return old is not None and old.due_at is not None and new.due_at is not None and old.due_at < new.due_at
 
 
 def _here(episode: Episode) -> set[str]:
@@ -66,6 +65,7 @@ def _here(episode: Episode) -> set[str]:
         *[one.kind for one in episode.treatments],
         *(("flag",) if episode.flags else ()),
         *(("deviation",) if episode.deviations else ()),
+        *(("message",) if episode.messages else ()),
     }
 
 

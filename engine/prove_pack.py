@@ -12,14 +12,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
+from engine.calendar import dates_from
 from engine.errors import Finding, InvalidInput, near
 from engine.facts import Type
 from engine.machine import expand
 from engine.model import Level
 from engine.names import LEVELS
-from engine.pathway import Parameter, Pathway, Rule
+from engine.pathway import Parameter, Pathway, Rule, forms_of
 from engine.prove_references import binding_problem
-from engine.time import clock_from, duration_from
+from engine.time import clock_within, duration_from
 
 PREDICATES = ("inadequate_response", "persistent", "complex", "comprehensive")
 KNOWLEDGE_ONLY = "S02"  # a statement about what works best in general says nothing about one patient
@@ -142,12 +143,22 @@ def _default_problem(parameter: Parameter, default: object) -> str | None:
             return None if default in options else f"its default {default!r} is none of {', '.join(options)}."
         case "codes":
             fits = isinstance(default, tuple) and set(default) <= set(options)
-            return None if fits else f"its default {default!r} is not a list of its options."
+            problem = None if fits else f"its default {default!r} is not a list of its options."
+            return problem or _length_problem(parameter, default)
+        case "dates":
+            return _length_problem(parameter, dates_from(default))
         case "time":
-            clock_from(str(default))
+            clock_within(str(default), parameter.low, parameter.high)
             return None
         case _:
             return None if isinstance(default, str) else f"its default {default!r} is not a text."
+
+
+def _length_problem(parameter: Parameter, default: object) -> str | None:
+    length = len(default) if isinstance(default, list | tuple) else 0
+    return (
+        f"its default names {length}, at least {parameter.at_least} must be." if length < parameter.at_least else None
+    )
 
 
 # --- texts -------------------------------------------------------------------------------------------------------
@@ -178,9 +189,10 @@ def _placeholders(pathway: Pathway, types: Mapping[str, Type]) -> Iterator[Findi
     for language, texts in pathway.translations.items():
         for key, text in texts.items():
             yield from _text(("translations", language, key), text, types)
-    for language, texts in pathway.templates.items():
-        for name, text in texts.items():
-            yield from _braces(("templates", language, name), text)
+    for language, templates in pathway.templates.items():
+        for name, template in templates.items():
+            for text in forms_of(template).values():
+                yield from _braces(("templates", language, name), text)
 
 
 def _text(path: Path, text: str, types: Mapping[str, Type]) -> Iterator[Finding]:

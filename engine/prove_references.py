@@ -93,7 +93,7 @@ def _there(pathway: Pathway) -> Mapping[str, Collection[str]]:
         "template": frozenset().union(*pathway.templates.values()) if pathway.templates else frozenset(),
         "status": STATUSES,
         "urgency": ("emergency", "urgent", "routine"),
-        "occasion": ("stay", "flag", "hold", "crossing", "deviation", "reason_owed", "proposal", "source"),
+        "occasion": ("stay", "flag", "hold", "crossing", "deviation", "reason_owed", "proposal", "message", "source"),
         "anchor": ("clock", "since"),
         "kind of thing": TRACED,
     }
@@ -192,6 +192,7 @@ def _of_due(pathway: Pathway, path: Path, policy: DuePolicy) -> Iterator[Referen
 def _of_rung(path: Path, rung: Rung) -> Iterator[Reference]:
     yield Reference(path=(*path, "at"), kind="duration parameter", name=rung.at)
     yield from _maybe((*path, "repeat"), "duration parameter", rung.repeat)
+    yield from _maybe((*path, "expires"), "duration parameter", rung.expires)
     yield from _maybe((*path, "template"), "template", rung.template)
     yield from _maybe((*path, "proposes"), "due", rung.proposes)
 

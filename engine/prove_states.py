@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 
+from engine.calendar import WEEK, WORKING_DAYS
 from engine.errors import Finding, InvalidInput
 from engine.machine import expand, sources_of, targets_of
 from engine.pathway import DuePolicy, Pathway, Rung, Transition
@@ -68,6 +69,8 @@ def prove_timers(pathway: Pathway) -> Iterator[Finding]:
     for name, policy in pathway.due.items():
         for place, rung in enumerate(policy.ladder):
             path = ("due", name, "ladder", place)
+            for word, problem in _rung_problems(pathway, policy, rung):
+                yield Finding(code="rung", message=f"this rung of {name} {problem}", path=(*path, word))
             if rung.repeat and _shortest(pathway, rung.repeat) <= NONE:
                 message = (
                     f"this rung of {name} re-arms itself with no delay: {rung.repeat} must be longer than nothing."
@@ -80,6 +83,25 @@ def prove_timers(pathway: Pathway) -> Iterator[Finding]:
         if any(name in _reached(edges, other) for other in proposed):
             message = f"{name} proposes itself again with no delay: give a rung on the way a duration."
             yield Finding(code="re-arms", message=message, path=("due", name, "ladder"))
+
+
+def _rung_problems(pathway: Pathway, policy: DuePolicy, rung: Rung) -> Iterator[tuple[str, str]]:
+    """Give the words of a rung that do not go together, each with what is wrong."""
+    if rung.to == "patient" and not rung.expires:
+        yield "to", "reminds the person and never expires: say `expires`, or it may come weeks late."
+    if policy.priority in ("emergency", "urgent"):
+        if rung.catch_up != "late":
+            yield "catch_up", f"may be dropped, and its work is {policy.priority}: write `catch_up: late`."
+        if rung.expires:
+            yield "expires", f"expires, and its work is {policy.priority}: leave `expires` out."
+    if rung.roll == "none":
+        return
+    offset = pathway.parameters.get(rung.at)
+    if not policy.calendar or (offset is not None and "T" in str(offset.default or "")):
+        yield "roll", "counts hours, so it has no day to roll: leave `roll` out, or count days."
+    working = pathway.parameters.get(WORKING_DAYS)
+    if working is None or working.type != "codes" or working.at_least < 1 or not set(working.options) <= set(WEEK):
+        yield "roll", f"rolls to a working day: declare {WORKING_DAYS}, at least one of {', '.join(WEEK)}."
 
 
 def _delay(pathway: Pathway, policy: DuePolicy, rung: Rung) -> timedelta:

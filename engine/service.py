@@ -26,13 +26,13 @@ from engine.model import Actor, Command, Episode, Json, Kind, Outcome, Person, R
 from engine.names import names
 from engine.pathway import Pathway
 from engine.prove import prove_pathway
-from engine.site import decide_site
+from engine.site import PATHLESS, decide_site
 from engine.why import Option, options
 
 log = structlog.get_logger("stepcare")
 
 TRIES = 3
-SITE_KINDS = (Kind.PUBLISH, Kind.SET_PARAMETER, *FIELDS)
+SITE_KINDS = (Kind.PUBLISH, Kind.SET_PARAMETER, *PATHLESS, *FIELDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,8 +294,8 @@ class Engine:
             raise InvalidInput("A pathway is published with its proved pack: use `stepcare pathway publish`.")
         if command.kind not in (*SITE_KINDS, Kind.SIGN_OFF):
             raise InvalidInput(f"{command.kind} needs an episode: say which.")
-        pathway = None if custody_asked(site, command) is not None else self._published(site)
-        return self._site_decided(site, pathway, command, now)
+        free = command.kind in PATHLESS or custody_asked(site, command) is not None
+        return self._site_decided(site, None if free else self._published(site), command, now)
 
     def _site_decided(self, site: Site, pathway: Pathway | None, command: Command, now: datetime) -> Change:
         ref = person_asked(site, command)

@@ -6,7 +6,9 @@ A safety parameter needs another person's yes, by the same requests as everythin
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from engine.absence import decide_absence
 from engine.access import why_not
+from engine.calendar import dates_from
 from engine.closing import Closing
 from engine.compile import as_field
 from engine.custody import custody_asked, decide_custody
@@ -17,10 +19,12 @@ from engine.forms import read_one
 from engine.model import Command, Json, Kind, Level, Person, Role, Site
 from engine.pathway import Parameter, Pathway
 from engine.site_answer import accepted, invalid, refused, second_person, unsatisfied
-from engine.time import clock_from, duration_from
+from engine.time import clock_within, duration_from
 from engine.weigh import denial
 
 SAFETY = "PARAM-02"
+PATHLESS = (Kind.ABSENCE, Kind.CLOCK)  # decided without a pathway
+CLOCK_FIELDS, DIRECTIONS = {"seconds", "direction"}, ("back", "forward")
 
 
 def decide_site(  # noqa: PLR0913, PLR0917 - all that a decision rests on
@@ -39,6 +43,10 @@ def decide_site(  # noqa: PLR0913, PLR0917 - all that a decision rests on
     """
     if custody_asked(site, command) is not None:
         return decide_custody(site, command, now, person, closing)
+    if command.kind is Kind.ABSENCE:
+        return decide_absence(site, command, now)
+    if command.kind is Kind.CLOCK:
+        return _clock(command, now)
     if pathway is None:
         return invalid(command, now, "No pathway is published here: publish one first.")
     why = why_not(command.actor, command.kind, None)
@@ -49,6 +57,20 @@ def decide_site(  # noqa: PLR0913, PLR0917 - all that a decision rests on
     if command.kind is Kind.SET_PARAMETER:
         return _set(pathway, command, now)
     return _sign_off(site, pathway, command, now)
+
+
+def _clock(command: Command, now: datetime) -> Decision:
+    """Keep that the clock of the machine was stepped: what was due in between is explained by it."""
+    why = why_not(command.actor, command.kind, None)
+    if why:
+        return refused(command, now, denial(why))
+    seconds, direction = command.values.get("seconds"), command.values.get("direction")
+    counts = isinstance(seconds, int) and not isinstance(seconds, bool) and seconds > 0
+    if set(command.values) != CLOCK_FIELDS or not counts or direction not in DIRECTIONS:
+        return invalid(
+            command, now, "Say by how many whole seconds the clock was stepped, and whether back or forward."
+        )
+    return accepted(command, now)
 
 
 def _publish(command: Command, now: datetime) -> Decision:
@@ -77,16 +99,30 @@ def _set(pathway: Pathway, command: Command, now: datetime) -> Decision:
 
 def read_parameter(pathway: Pathway, parameter: Parameter, raw: Json) -> Json:
     """Read a parameter's new value, as strictly as a form reads an answer."""
+    if parameter.type == "dates":
+        return _enough(parameter, list[Json](dates_from(raw)))
     value = read_one(pathway, as_field(parameter), raw)
     if parameter.type == "duration":
         _check_duration(parameter, duration_from(str(value)))
     elif parameter.type == "time":
-        clock_from(str(value))
+        clock_within(str(value), parameter.low, parameter.high)
+    return _enough(parameter, value)
+
+
+def _enough(parameter: Parameter, value: Json) -> Json:
+    """Hold a list to its least length: a site with no working day at all would never do anything."""
+    if isinstance(value, list) and len(value) < parameter.at_least:
+        raise InvalidInput(f"at least {parameter.at_least} must be chosen.")
     return value
 
 
 def _check_duration(parameter: Parameter, length: timedelta) -> None:
     """Hold a duration to the sense of its default: what waits cannot come before, what repeats cannot stand still."""
+    low, high = (None if one is None else duration_from(str(one)) for one in (parameter.low, parameter.high))
+    if low is not None and high is not None:
+        if not low <= length <= high:
+            raise InvalidInput(f"it must lie within {parameter.low} and {parameter.high}.")
+        return
     usual = duration_from(str(parameter.default)) if parameter.default is not None else timedelta(days=1)
     none = timedelta(0)
     if (usual > none and length <= none) or (usual < none and length > none) or (usual == none and length < none):

@@ -78,10 +78,20 @@ def clock_from(text: str) -> time:
     return time(int(found[1]), int(found[2]))
 
 
+def clock_within(text: str, low: int | str | None, high: int | str | None) -> time:
+    """Read a wall time between two others, both included; None: no bound on that side."""
+    clock = clock_from(text)
+    if low is not None and clock < clock_from(str(low)):
+        raise InvalidInput(f"{text} is before {low}.")
+    if high is not None and clock > clock_from(str(high)):
+        raise InvalidInput(f"{text} is after {high}.")
+    return clock
+
+
 @lru_cache(maxsize=4096)
-def after(anchor: datetime, duration: str, zone_name: str) -> datetime:
-    """Add a duration: calendar days keep the local wall time, hours are exact."""
-    length = duration_from(duration)
+def after(anchor: datetime, duration: str, zone_name: str, times: int = 1) -> datetime:
+    """Add a duration, so many times over: calendar days keep the local wall time, hours are exact."""
+    length = duration_from(duration) * times
     if not is_calendar(duration):
         return anchor + length
     local = anchor.astimezone(zone(zone_name))

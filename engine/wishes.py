@@ -14,7 +14,10 @@ from engine.fold import current
 from engine.forms import Problem, read_form
 from engine.model import Command, Episode, Json, Kind, Record, Treatment, Values
 from engine.moves import resolve
+from engine.outbox import why_not_again
 from engine.pathway import Pathway
+from engine.reach import PREFERENCES, opting_out
+from engine.snooze import SNOOZE, snooze_answers, snooze_problems
 from engine.time import local_day, require_aware
 from engine.view import Pending, View
 
@@ -151,6 +154,8 @@ def _record(compiled: Compiled, episode: Episode, command: Command, wish: Wish) 
         return _wrong(wish, "form", "Say which form is recorded.")
     if form not in compiled.pathway.forms:
         return _wrong(wish, "form", f"There is no form {form!r}. {near(form, compiled.pathway.forms)}")
+    if form == SNOOZE:
+        return _wrong(wish, "form", "Putting work off is a command of its own: snooze it.")
     wish = with_form(wish, compiled, episode, command, form)
     closes = compiled.pathway.forms[form].closes
     if closes is None:
@@ -334,24 +339,28 @@ def _assign(_: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish
 
 
 def _snooze(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
-    name = text_of(command.values, "due_item") or ""
-    item = next((item for item in episode.due_items if item.id == name and item.status == "open"), None)
-    if item is None:
-        items = ", ".join(item.id for item in episode.due_items if item.status == "open") or "none"
-        wish = _wrong(wish, "due_item", f"There is no open due item {name!r}. Open: {items}.")
-    try:
-        until = date.fromisoformat(str(command.values.get("until")))
-    except ValueError:
-        return _wrong(wish, "until", "Say until which day (YYYY-MM-DD).")
-    longest = compiled.parameters.get("snooze_days_max")
-    days = (until - wish.day).days
-    if days < 1 or (isinstance(longest, int) and days > longest):
-        wish = _wrong(wish, "until", f"{until} is {days} days ahead: choose 1 to {longest or 'more'} days.")
-    if item is not None and compiled.pathway.due[item.kind].priority != "normal":
-        wish = _wrong(wish, "due_item", f"{item.title} is a matter of safety and does not wait: do it, or hand it on.")
-    if not text_of(command.values, "reason"):
-        wish = _wrong(wish, "reason", "Say why it can wait.")
-    return wish
+    wish = replace(wish, problems=tuple(snooze_problems(compiled, episode, command, wish.day)))
+    if SNOOZE not in compiled.pathway.forms:
+        return wish  # an older pack keeps no record of it
+    return read_into(wish, compiled.pathway, blank_record(episode, command, SNOOZE, wish), snooze_answers(command))
+
+
+def _resend(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    view = View(compiled, episode, wish.pending, wish.now, wish.day)
+    why = why_not_again(view, command.values.get("message"))
+    return _wrong(wish, "message", why) if why else wish
+
+
+def _opt_out(compiled: Compiled, episode: Episode, command: Command, wish: Wish) -> Wish:
+    """Keep that the person wants no more on a channel as what they said last; it never needs anybody's leave."""
+    if PREFERENCES not in compiled.pathway.forms:
+        return _wrong(wish, "command", "This pathway keeps no contact preferences.")
+    channel, how = text_of(command.values, "channel"), text_of(command.values, "how")
+    if channel is None or how is None:
+        return _wrong(wish, "channel", "Say which channel (or all) the person does not want, and how they said so.")
+    view = View(compiled, episode, wish.pending, wish.now, wish.day)
+    blank = blank_record(episode, command, PREFERENCES, wish)
+    return read_into(wish, compiled.pathway, blank, opting_out(view, channel, how))
 
 
 READERS = {
@@ -364,5 +373,7 @@ READERS = {
     Kind.CONTACT: _contact,
     Kind.ASSIGN: _assign,
     Kind.SNOOZE: _snooze,
+    Kind.RESEND: _resend,
+    Kind.OPT_OUT: _opt_out,
     Kind.CORRECT: _correct,
 }

@@ -195,8 +195,13 @@ def message_json(message: Message) -> Row:
         "language": message.language,
         "recipient": message.recipient,
         "channel": message.channel,
+        "category": message.category,
         "due_item": message.due_item,
         "not_before": instant(message.not_before),
+        "expires_at": _maybe(message.expires_at),
+        "status": message.status,
+        "reason": message.reason or None,
+        "follows": message.follows,
     }
 
 

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from engine.errors import InvalidInput, StepcareError
@@ -28,6 +28,22 @@ MOST_TIMERS = 100_000  # a play that fires more than this between two lines has 
 def wall_clock() -> datetime:
     """Read the clock, in UTC. Nothing else in Stepcare does."""
     return datetime.now(UTC)  # noqa: TID251 - this is the one place
+
+
+class CorrectedClock:
+    """The wall clock, put right by what somebody shows whom several machines believe: their database server."""
+
+    def __init__(self, wall: Clock = wall_clock) -> None:
+        """Show the wall clock's own time until it is corrected."""
+        self._wall, self._offset = wall, timedelta(0)
+
+    def __call__(self) -> datetime:
+        """Give the time."""
+        return self._wall() + self._offset
+
+    def correct(self, shown: datetime) -> None:
+        """Take what is shown there for the time that it is now."""
+        self._offset = shown - self._wall()
 
 
 class VirtualClock:

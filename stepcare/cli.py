@@ -15,7 +15,21 @@ import typer
 from typer.core import TyperGroup
 
 from engine.errors import StepcareError
-from stepcare.commands import audit, demo, due, episode, install, pathway, play, sealer, serve, token
+from stepcare.commands import (
+    audit,
+    channels,
+    demo,
+    due,
+    episode,
+    feed,
+    install,
+    pathway,
+    play,
+    sealer,
+    serve,
+    token,
+    worker,
+)
 from stepcare.options import Options, Output, options_of, to_the_front
 
 EPILOG = (
@@ -65,14 +79,17 @@ app.command("play")(play.play)
 app.command("demo")(demo.demo)
 app.command("migrate")(install.migrate)
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.add_typer(pathway.app, name="pathway")
 app.add_typer(episode.app, name="episode")
 app.add_typer(due.app, name="due")
+app.add_typer(channels.app, name="channels")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sealer.app, name="sealer")
 app.add_typer(install.config, name="config")
 app.add_typer(install.user, name="user")
 app.add_typer(token.app, name="token")
+app.add_typer(feed.app, name="feed")
 
 
 @app.callback()

@@ -13,7 +13,7 @@ from engine.model import Actor, Command, Json, Kind, Role
 from engine.service import Answer
 from stepcare.app import App
 from storage.erasures import destroy, old_keys, people_closed_before, take_census, to_destroy
-from storage.retention import old_reads
+from storage.retention import old_reads, old_tries
 
 SERVICE = Actor(id="worker", role=Role.SERVICE)
 
@@ -33,6 +33,11 @@ RULES: Mapping[str, Rule] = {
     rule.what: rule
     for rule in (
         Rule(what="idempotency_keys", days=30, why="a request may be repeated so long; a key's row holds a hash"),
+        Rule(
+            what="messages",
+            days=365,
+            why="a complaint about a message comes within a year; that it was sent, the log says",
+        ),
         Rule(what="reads", days=2192, why="who looked at whom is kept six years"),
         Rule(what="due_for_erasure", days=3653, why="treatment records are kept ten years after the last episode"),
     )
@@ -83,6 +88,8 @@ def due_by_retention(app: App) -> list[Run]:
         elif rule.what == "reads":
             until, count = old_reads(app.database, before)
             found.append(Run(rule=rule, before=until, count=count))
+        elif rule.what == "messages":
+            found.append(Run(rule=rule, before=before, count=old_tries(app.database, before)))
         else:
             held = {hold.person for hold in app.store.site().holds}
             people = tuple(one for one in people_closed_before(app.database, instant(before)) if one not in held)

@@ -35,14 +35,15 @@ from stepcare.log import configure_log
 from stepcare.options import Options
 from stepcare.publishing import proved_pack, publish
 from stepcare.render import Step, json_text, note, progress
-from stepcare.settings import read_settings
+from stepcare.settings import DEMONSTRATED, read_settings
 from storage.sqlite import Files
 from storage.staff import Staff
 from workflows.load import Loaded
 
 PATHWAY = "mid_upper_back"
 DIRECTORY = "var/demo"
-MARK = "demo.json"  # what an earlier demonstration left there may be replaced; nothing else may
+HOST = "127.0.0.1"
+MARK = DEMONSTRATED  # what an earlier demonstration left there may be replaced; nothing else may
 LEFT_BEHIND = (
     *("stepcare.db", "stepcare.db-wal", "stepcare.db-shm", "vault.db", "vault.db-wal", "vault.db-shm"),
     *("vault.db-journal", "vault.key", "writer.lock", "search.sqlite", "search.sqlite-wal", "search.sqlite-shm"),
@@ -72,6 +73,14 @@ class Plot:
     def ends(self) -> datetime:
         """Give the instant at which it ends."""
         return at_local(self.last, ENDS, self.zone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the pages are served: on this machine's port, or on a unix socket."""
+
+    port: int
+    uds: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,9 +171,8 @@ def _known(
 # --- the command --------------------------------------------------------------------------------------------------
 
 
-def run(options: Options, *, episodes: int, days: int, seed: int, serve: bool) -> None:
-    """Play the demonstration, sum it up, and say what to type next; exits 6 where the log does not verify."""
-    del serve  # there are no pages yet: the option is taken, so that scripts need not change when there are
+def run(options: Options, *, episodes: int, days: int, seed: int, at: Place | None) -> None:
+    """Play the demonstration, sum it up, and serve its pages (`at` None: not); exits 6 where the log does not verify."""
     settings = read_settings(os.environ, options.data or os.environ.get("STEPCARE_DATABASE") or DIRECTORY)
     configure_log("warning", "console", wall_clock)
     pack = proved_pack(PATHWAY)
@@ -186,12 +194,29 @@ def run(options: Options, *, episodes: int, days: int, seed: int, serve: bool) -
     )
     if not summary["sound"] or not is_sealed:
         raise typer.Exit(NOT_SOUND)
+    if at is not None:
+        _serve(directory, at)
 
 
-def sealer(directory: Path) -> "subprocess.Popen[bytes]":
+def _serve(directory: Path, at: Place) -> None:
+    """Serve the pages of what was played, its due work and its sealer beside them, until somebody stops it."""
+    from stepcare.web.server import Address, serve  # noqa: PLC0415 - only who is served pays for loading it
+
+    os.environ.update(STEPCARE_DEMONSTRATION="true", STEPCARE_LOG_LEVEL="warning", STEPCARE_LOG_FORMAT="console")
+    address = Address(host=HOST, port=at.port, uds=at.uds)
+    note(f"Open {address.said} and choose whom to be: everybody in it is invented.")
+    with sealer(directory, "run") as sealing:
+        try:
+            serve(address, str(directory), 1)
+        finally:
+            sealing.terminate()
+
+
+def sealer(directory: Path, how: str = "once") -> "subprocess.Popen[bytes]":
     """Start the sealer on what was played: a process of its own, because the one that decides never holds the log's key."""
     own = {"STEPCARE_PUBLISHED": str(directory / "published"), "STEPCARE_SEALER": str(directory / "sealer")}
-    command = [sys.executable, "-m", "stepcare", "--data", str(directory), "sealer", "once", "--make-key"]
+    command = [sys.executable, "-m", "stepcare", "--data", str(directory), "sealer", how]
+    command += ["--make-key"] if how == "once" else []
     return subprocess.Popen(command, env={**os.environ, **own}, stdout=subprocess.DEVNULL)  # noqa: S603 - ourselves
 
 

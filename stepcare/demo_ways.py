@@ -225,7 +225,7 @@ def snoozed(chart: Chart) -> Told:
     """Asks for another week; the coordinator puts the reassessment off."""
     yield from chart.admitted()
     yield from chart.later(22, DESK)
-    row: Row = {"due_item": chart.owed("reassessment")[0], "until": chart.iso(7), "reason": "Back from a trip then."}
+    row: Row = {"due_item": chart.owed("reassessment")[0], "until": chart.iso(7), "reason": "travel"}
     yield from chart.do(chart.person.team.coordinator, Kind.SNOOZE, row)
     yield from chart.later(8)
     yield from chart.reassess()

@@ -21,6 +21,7 @@ from stepcare.past import EVERY, Past, past_of
 from stepcare.replay import Redone, Replay
 from stepcare.shown import citations_of, entry_json, entry_line_json
 from stepcare.story import LATE, wrong_json
+from stepcare.words import words_of
 from storage.beside import neighbours, unlike
 from storage.database import SITE_REF
 from storage.ledger import Kept, StoredEntry
@@ -205,7 +206,7 @@ def _messages(messages: Json, pathway: Pathway | None) -> Json:
     """Give queued messages with their words, in the language they go out in."""
     said: Any = messages
     for one in said["queued"]:
-        one["text"] = pathway.templates.get(one["language"], {}).get(one["template"]) if pathway else None
+        one["text"] = words_of(pathway, one["template"], one["language"]) if pathway else None
     return said  # type: ignore[no-any-return]  # JSON
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from engine.errors import BadPack, BadScenario, Finding, StepcareError
 from engine.model import Json
@@ -29,8 +29,9 @@ def problem_json(error: Exception) -> dict[str, Json]:
         "exit": error.exit if isinstance(error, StepcareError) else 1,
         "detail": str(error) if known else _unexpected(error),
     }
-    if isinstance(error, BadPack | BadScenario):
-        found["findings"] = [finding_json(one) for one in error.findings]
+    findings: Sequence[Finding] = getattr(error, "findings", ())  # of a pack, a scenario, a file of channels
+    if findings:
+        found["findings"] = [finding_json(one) for one in findings]
     return found
 
 

@@ -16,6 +16,7 @@ from engine.errors import InvalidInput
 from engine.time import zone
 
 PREFIX = "STEPCARE_"
+DEMONSTRATED = "demo.json"  # what a demonstration leaves beside its database
 SECRETS = ("STEPCARE_VAULT_KEY",)  # read by the vault alone, never kept in settings
 OTHERS = (*SECRETS, "STEPCARE_DEBUG")
 Level = Literal["debug", "info", "warning", "error"]
@@ -33,7 +34,9 @@ class Settings(BaseSettings):
     `database` is a directory, `sqlite:///DIRECTORY` or `postgresql://…`; empty: the person's own. `vault` is the
     directory of the vault where the database is PostgreSQL's. `published` is the folder of the published log, `sealer`
     the sealer's own, with the log's key. `actor` is who asks when `--as` is not given. `zone` is
-    the site's when a new database is made. `pin`: each process that serves keeps to one core.
+    the site's when a new database is made. `pin`: each process that serves keeps to one core. `channels` is the file
+    that says how messages are sent (empty: they are written down only). `worker`: whoever serves also does the due
+    work. `demonstration`: one click signs in, because nobody in the database is real.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
@@ -47,6 +50,9 @@ class Settings(BaseSettings):
     log_level: Level = "warning"
     log_format: Literal["console", "json"] = "console"
     pin: bool = True
+    channels: str = ""
+    worker: bool = True
+    demonstration: bool = False
 
     @property
     def vault_directory(self) -> Path | None:
@@ -62,6 +68,18 @@ class Settings(BaseSettings):
     def sealer_folder(self) -> Path:
         """Give the sealer's own folder; InvalidInput where nothing says where it is."""
         return Path(self.sealer) if self.sealer else self._beside("sealer")
+
+    @property
+    def channels_file(self) -> Path | None:
+        """Give the file that says how messages are sent, None where there is none."""
+        return Path(self.channels) if self.channels else None
+
+    @property
+    def messages_folder(self) -> Path | None:
+        """Give the folder of the file of messages: the data directory or the vault's; None where there is neither."""
+        if urlsplit(self.database).scheme in ("", "sqlite"):
+            return Path(self.database.removeprefix("sqlite:///"))
+        return self.vault_directory
 
     def _beside(self, name: str) -> Path:
         """Give a folder in the data directory: that of the database, or else that of the vault."""

@@ -10,6 +10,7 @@ from typing import Any, cast
 from rich.text import Text
 
 from engine.model import Json
+from stepcare.due_reasons import status_in_words
 from stepcare.render import cell, plain
 
 Row = Mapping[str, Json]
@@ -114,8 +115,7 @@ def consequences(row: Row) -> Iterator[Text]:
         for item in due.get(name, ()):
             until = f", due {item['due_on']}" if item["due_on"] and name in ("created", "changed") else ""
             yield _line(1, f"{sign} due item {item['id']}: {item['title']}{until} ({item['owner_role']})")
-    for message in cast("dict[str, list[Any]]", row.get("messages", {})).get("queued", ()):
-        yield _line(1, f"+ message {message['template']} to {message['recipient']} by {message['channel']}")
+    yield from _messages(cast("dict[str, list[Any]]", row.get("messages", {})))
     flags = cast("dict[str, list[Any]]", row.get("flags", {}))
     for flag in flags.get("raised", ()):
         yield _line(1, f"! red flag {flag['id']}: {flag['urgency']}")
@@ -128,6 +128,16 @@ def consequences(row: Row) -> Iterator[Text]:
     relied = cast("list[int]", row.get("relied_on_by", []))
     if relied:
         yield _line(1, f"! decisions that relied on the old record: versions {', '.join(map(str, relied))}")
+
+
+def _messages(messages: Mapping[str, list[Any]]) -> Iterator[Text]:
+    """Tell what is to be sent, then what became of a message now."""
+    for message in messages.get("queued", ()):
+        yield _line(1, f"+ message {message['template']} to {message['recipient']} by {message['channel']}")
+    for status, ended in messages.items():
+        for message in ended if status != "queued" else ():
+            said = f"message {message['template']} to {message['recipient']} by {message['channel']}"
+            yield _line(1, f"~ {said}: {status_in_words(status, message.get('reason') or '')}")
 
 
 # --- what may happen next -----------------------------------------------------------------------------------------

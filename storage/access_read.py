@@ -32,6 +32,7 @@ QUEUE = (
     "WHERE e.type = 'break_glass.opened' ORDER BY e.idx"
 )
 USED = "SELECT count(*) FROM access_entry WHERE opening = :opening AND type <> 'break_glass.reviewed'"
+BY_ID = "SELECT e.idx, e.entry FROM access_entry e WHERE e.id = :id"
 ONE_OPENING = "SELECT idx, entry FROM access_entry WHERE idx = :idx AND type = 'break_glass.opened'"
 REVIEW_OF = "SELECT idx FROM access_entry WHERE opening = :opening AND type = 'break_glass.reviewed'"
 
@@ -101,6 +102,12 @@ def noted(database: Database, wanted: AccessFilter) -> list[Noted]:
     values: dict[str, Any] = {**dict(said.values()), "limit": wanted.limit}
     with database.reading() as connection:
         return [Noted(idx=idx, said=_said(entry)) for idx, entry in connection.execute(query, values).fetchall()]
+
+
+def noted_as(database: Database, id_: str) -> Noted | None:
+    """Give the read that was noted under an id, None where none was."""
+    found = database.look(BY_ID, {"id": id_})
+    return None if found is None else Noted(idx=int(found[0]), said=_said(found[1]))
 
 
 def opening_in_force(

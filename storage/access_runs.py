@@ -1,12 +1,14 @@
 """Whether the reads that are gone went with retention runs: entries of the main log that say how many each took."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from engine.audit import check_envelope
+from engine.audit import check_envelope, instant_from
 from engine.decision import Retained
 from engine.errors import NotFound, StepcareError, Unverifiable
 from storage.access import AccessHead
 from storage.connection import Connection
+from storage.database import Database
 from storage.ledger import StoredEntry, events_in
 from storage.schema_access import RUN
 from storage.store import stored_entries
@@ -17,6 +19,8 @@ SITE_ENTRIES = (
     "LEFT JOIN audit_sealed s ON s.idx = e.idx WHERE e.ep IS NULL AND e.idx <= :last ORDER BY e.idx"
 )
 PRUNED_BY = "SELECT pruned_by FROM access_head WHERE id = 1"
+NOTED = "SELECT n FROM access_head WHERE id = 1"
+OLDEST = "SELECT min(at) FROM access_entry WHERE idx >= :start"
 COUNTS_CLOSED = "how many reads each retention run says it took away: no keys were given"
 
 
@@ -26,6 +30,17 @@ class Runs:
 
     faults: tuple[Fault, ...] = ()
     not_checked: tuple[str, ...] = ()
+
+
+def oldest_from(database: Database, start: int) -> datetime | None:
+    """Give when the oldest read from number `start` on was, None where there is none.
+
+    A `start` beyond what was noted is of another history, such as a later one than this backup: it counts as 0.
+    """
+    with database.reading() as connection:
+        (size,) = connection.execute(NOTED, {}).fetchone()
+        (oldest,) = connection.execute(OLDEST, {"start": start if start <= size else 0}).fetchone()
+    return None if oldest is None else instant_from(oldest)
 
 
 def check_runs(connection: Connection, head: AccessHead, opener: Opener | None) -> Runs:

@@ -252,7 +252,7 @@ class Commit:
                 case KeyGone():
                     self._run(sql.END_ERASURE, person=event.person, destroyed=change.command.id)
                 case Retained():
-                    take_away(self._connection, event, index)
+                    take_away(self._connection, event, index, self._words)
 
     def _lay_out(self, ready: Sequence[Ready], first: int) -> None:
         laid = []

@@ -26,11 +26,16 @@ Key = tuple[object, ...]
 
 # There is one of each, for ever; a second one could be the one that is read.
 ALONE = ("audit_head", "meta")
+STRAY_TRIES = (
+    "SELECT a.id FROM delivery_attempt a LEFT JOIN message m ON m.episode_id = a.episode_id AND m.id = a.message_id "
+    "WHERE m.id IS NULL ORDER BY a.id"
+)
 ORPHANS = "SELECT s.idx FROM audit_sealed s LEFT JOIN audit_entry e ON e.idx = s.idx WHERE e.idx IS NULL ORDER BY s.idx"
 UNCHECKED = (
     "who has a token, and whether one was added: `stepcare token list` shows them",
     "names and contacts in the vault, the register of staff, and what else is in the vault's file: no entry says it",
-    "when this database was made, and which workers are alive",
+    "when this database was made, which workers are alive, what they counted, and who has a calendar feed",
+    "how each try to send a message went, and the receipts that came: what became of the message, an entry says",
 )
 ON_A_SERVER = (
     "the server's own files and indexes: its administrator can, with the extension amcheck",
@@ -49,6 +54,7 @@ def compare_rows(connection: Connection, database: Database, walk: Walk) -> tupl
     if walk.opened or not walk.frontier.size:
         _erasures(connection, database, walk)
         _site(connection, walk)
+        _runs(connection, walk)
         _episodes(connection, walk)
         _work(connection, walk)
         _persons(connection, database, walk)
@@ -77,8 +83,8 @@ def _forged(connection: Connection, walk: Walk) -> None:
     """Find what no program of this version writes."""
     for (idx,) in connection.execute(ORPHANS).fetchall():
         walk.fault(idx, "sealed", "A sealed part is here without its entry.")
-    for row in _select(connection, "delivery_attempt"):
-        walk.fault(None, "delivery_attempt", f"Row {row['id']} follows from nothing: this version sends nothing.")
+    for (number,) in connection.execute(STRAY_TRIES).fetchall():
+        walk.fault(None, "delivery_attempt", f"Row {number} is about no message.")
 
 
 def _select(connection: Connection, table: str) -> list[Row]:
@@ -153,6 +159,17 @@ def _site(connection: Connection, walk: Walk) -> None:
     here: dict[Key, Row] = {(row["id"],): row for row in _select(connection, "site_state")}
     if None not in walk.folded.broken:
         _same(walk, "site_state", here, wanted if site.version else {}, {(1,): idx})
+
+
+def _runs(connection: Connection, walk: Walk) -> None:
+    """Hold each run that took tries and receipts away against its entry, which says how many."""
+    wanted: dict[Key, Row] = {
+        (idx,): {"entry": idx, "before": instant(run.before), "count": run.count}
+        for idx, run in walk.folded.runs.items()
+    }
+    here: dict[Key, Row] = {(row["entry"],): row for row in _select(connection, "delivery_run")}
+    if None not in walk.folded.broken:
+        _same(walk, "delivery_run", here, wanted, {key: int(str(key[0])) for key in here | wanted})
 
 
 def _episodes(connection: Connection, walk: Walk) -> None:

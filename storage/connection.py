@@ -37,6 +37,7 @@ class Words:
     """The statements that the two kinds of database say differently: how work begins, and what is locked.
 
     `many` makes the value of `:ids` from a list. Rows are locked in the order of their keys, the log's head last.
+    `hint` tells other processes, with the commit, that something is due `:at` (empty: there is no way to).
     """
 
     begin: str
@@ -48,6 +49,8 @@ class Words:
     site: str
     head: str
     their_episodes: str
+    old_tries: str
+    hint: str
 
 
 class Backend(Protocol):

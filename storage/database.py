@@ -20,7 +20,7 @@ from storage.vault_key import KeyEncryptionKey, key_from_file
 
 # Versions of the schema, oldest first; a test compares them with the migrations. Alembic itself is loaded only to
 # migrate: it would double the time of every command.
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 SITE_REF = "site"  # whose key seals what is decided for the whole site
 MOST_IDLE = 40  # connections for reading that are kept open
 

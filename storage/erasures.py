@@ -32,6 +32,8 @@ AFFECTED = {
     "due_items": "SELECT count(*) FROM due_item WHERE episode_id IN (SELECT id FROM episode WHERE person_ref = :person)",
     "timers": "SELECT count(*) FROM timer WHERE episode_id IN (SELECT id FROM episode WHERE person_ref = :person)",
     "messages": "SELECT count(*) FROM message WHERE episode_id IN (SELECT id FROM episode WHERE person_ref = :person)",
+    "tries": "SELECT count(*) FROM delivery_attempt WHERE episode_id IN "
+    "(SELECT id FROM episode WHERE person_ref = :person)",
     "idempotency_keys": "SELECT count(*) FROM idempotency WHERE entry IN (SELECT e.id FROM audit_sealed s "
     "JOIN audit_entry e ON e.idx = s.idx WHERE s.person_ref = :person)",
     "sealed_reads": "SELECT count(*) FROM access_sealed WHERE person_ref = :person",

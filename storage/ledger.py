@@ -23,7 +23,7 @@ from engine.model import Command, Json, Kind, Level, Outcome, Override, Role
 from engine.service import Change
 from storage.schema_erasure import ERASED, KEY_DESTROYED
 
-ENGINE = "1"  # rises when the same pack, facts and command could be decided otherwise than before
+ENGINE = "2"  # rises when the same pack, facts and command could be decided otherwise than before
 # Entries that are named after what they do, whichever command brought it about.
 NAMED: Mapping[type, str] = {
     Erased: ERASED,

@@ -38,6 +38,8 @@ class EpisodeFilter:
     due_before: datetime | None = None
     open_only: bool = False
     person: str | None = None
+    persons: frozenset[str] | None = None
+    episode: str | None = None
     after: str = ""
     limit: int = 50
 
@@ -120,6 +122,10 @@ def episodes(database: Database, wanted: EpisodeFilter) -> list[EpisodeLine]:
         conditions.append(table.team.in_(sorted(wanted.teams)))
     if wanted.person is not None:
         conditions.append(table.person_ref == wanted.person)
+    if wanted.episode is not None:
+        conditions.append(table.id == wanted.episode)
+    if wanted.persons is not None:
+        conditions.append(table.person_ref.in_(sorted(wanted.persons)))
     if wanted.due_before is not None:
         conditions.append(table.next_due_at < instant(wanted.due_before))
     if wanted.open_only:
@@ -144,6 +150,25 @@ def due_list(database: Database, now: datetime, wanted: DueFilter) -> list[DueLi
                 found = asked.found(connection, rank, after if rank == first else None, limit - len(lines))
                 lines += [_due_line(rank, row) for row in found]
     return lines
+
+
+def due_count(database: Database, now: datetime, wanted: DueFilter, most: int) -> int:
+    """Count the work a list would hold, up to `most`: enough to say "more than"."""
+    item, moment = DUE.c, instant(now)
+    conditions = [item.place.is_not(None), item.opens_at <= instant(wanted.until or now)]
+    if not wanted.with_snoozed:
+        conditions.append((item.snoozed_until.is_(None)) | (item.snoozed_until <= moment))
+    if wanted.teams is not None:
+        conditions.append(item.team.in_(sorted(wanted.teams)))
+    if wanted.owner is not None:
+        conditions.append(item.assignee == wanted.owner)
+    if wanted.owner_role is not None:
+        conditions.append(item.owner_role == wanted.owner_role.value)
+    if wanted.kinds is not None:
+        conditions.append(item.kind.in_(sorted(wanted.kinds)))
+    some = select(literal(1).label("one")).where(*conditions).limit(most).subquery()
+    (row,) = _rows(database, select(func.count().label("n")).select_from(some))
+    return int(row["n"])
 
 
 def _asked(now: datetime, wanted: DueFilter) -> Asked:

@@ -7,9 +7,11 @@ from engine.decision import Retained
 from engine.errors import Conflict
 from engine.merkle import Frontier
 from storage import statements as sql
-from storage.connection import Connection
+from storage.connection import Connection, Words
 from storage.database import Database
 
+MESSAGES = "messages"  # what such a run says it took of: tries and receipts, never the messages themselves
+ADD_RUN = "INSERT INTO delivery_run (entry, before, count) VALUES (:entry, :before, :count)"
 READS_HEAD = "SELECT first, base, rooted FROM access_head WHERE id = 1"
 CUT = "SELECT min(idx) FROM access_entry WHERE at >= :before"
 LEAVES = "SELECT leaf FROM access_entry WHERE idx >= :first AND idx < :cut ORDER BY idx"
@@ -30,12 +32,31 @@ def old_reads(database: Database, before: datetime) -> tuple[datetime, int]:
     return until, max(0, cut - first)
 
 
-def take_away(connection: Connection, run: Retained, entry: int) -> None:
+def old_tries(database: Database, before: datetime) -> int:
+    """Count the tries and receipts of messages that ended before an instant, but for persons under a legal hold."""
+    with database.reading() as connection:
+        return _counted(connection, before, database.backend.words)
+
+
+def take_away(connection: Connection, run: Retained, entry: int, words: Words) -> None:
     """Take away what a run of this entry (its number) says, in the entry's own transaction."""
     if run.what == "idempotency_keys":
         connection.execute(sql.FORGET_KEYS, {"before": instant(run.before)})
     elif run.what == "reads":
         _shorten(connection, run, entry)
+    elif run.what == MESSAGES:
+        _forget_tries(connection, run, entry, words)
+
+
+def _forget_tries(connection: Connection, run: Retained, entry: int, words: Words) -> None:
+    """Add the run's row, whose trigger takes away tries and receipts; Conflict where they are others than it says."""
+    if run.count != _counted(connection, run.before, words):
+        raise Conflict("Other messages are due than were counted a moment ago: nothing was taken away, run it again.")
+    connection.execute(ADD_RUN, {"entry": entry, "before": instant(run.before), "count": run.count})
+
+
+def _counted(connection: Connection, before: datetime, words: Words) -> int:
+    return int(connection.execute(words.old_tries, {"before": instant(before)}).fetchone()[0])
 
 
 def _cut(connection: Connection, before: datetime) -> tuple[int, int, bytes]:

@@ -21,7 +21,7 @@ ENDED = ("closed", "void")
 EMERGENCY, URGENT, SAFETY, SAFETY_ESCALATED, ESCALATED, ORDINARY = LANES = "012345"
 UNDATED = "~"  # after every date, as text
 # The worker's own columns: no entry speaks of them, so no entry can vouch for them.
-UNVOUCHED = frozenset({"lease_owner", "lease_until", "fence", "attempt", "last_error"})
+UNVOUCHED = frozenset({"lease_owner", "lease_until", "fence", "attempt", "last_error", "parked", "try_at", "stage"})
 
 _ROLES = {role.value: role for role in Role}
 
@@ -212,6 +212,10 @@ def message_row(episode: str, message: Message) -> Row:
         "not_before": instant(message.not_before),
         "expires_at": _maybe(message.expires_at),
         "status": message.status,
+        "category": message.category,
+        "reason": message.reason,
+        "follows": message.follows,
+        "reference": message.reference,
     }
 
 

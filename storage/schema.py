@@ -29,7 +29,7 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from storage import schema_access, schema_erasure
+from storage import schema_access, schema_delivery, schema_erasure
 from storage.columns import Room
 from storage.tables import DIALECT, TABLES
 
@@ -40,6 +40,8 @@ APPEND_ONLY = {
     "pack": "sha256 = NEW.sha256",
     "parameter_set": "sha256 = NEW.sha256",
     "delivery_attempt": "id = NEW.id",
+    "delivery_receipt": ("id = NEW.id OR (channel = NEW.channel AND reference = NEW.reference AND kind = NEW.kind)"),
+    "delivery_run": "entry = NEW.entry",
 }
 # The rows that entries move: where the next one is laid out, and which is the entry's.
 STREAMS = {"episode": ("episode_next", "id = NEW.ep"), "site_state": ("site_next", "id = 1 AND NEW.ep IS NULL")}
@@ -79,6 +81,7 @@ def triggers() -> Iterator[str]:
     yield from _person()
     yield from schema_access.SQLITE
     yield from schema_erasure.SQLITE
+    yield from schema_delivery.SQLITE
 
 
 def _tidy(sql: str) -> str:
@@ -100,7 +103,8 @@ def _append_only(table: str, met: str) -> Iterator[str]:
         f"BEFORE INSERT ON {table}",
         (_refuse(f"{table} is append-only: this row exists", f"EXISTS (SELECT 1 FROM {table} WHERE {met})"),),
     )
-    for verb in ("UPDATE", "DELETE"):
+    # What may go at last has a trigger of its own for it.
+    for verb in ("UPDATE",) if table in schema_delivery.TABLES else ("UPDATE", "DELETE"):
         yield _trigger(
             f"{table}_no_{verb.lower()}",
             f"BEFORE {verb} ON {table}",

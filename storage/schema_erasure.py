@@ -41,6 +41,16 @@ EMPTY_MESSAGE: Mapping[str, str | None] = {
     "due_item": None,
     "not_before": AT,
     "expires_at": None,
+    "category": "",
+    "reason": "",
+    "follows": None,
+    "reference": None,
+    "lease_owner": None,
+    "lease_until": None,
+    "last_error": None,
+    "parked": None,
+    "try_at": None,
+    "stage": None,
 }
 KEPT_OF_EPISODE = ("id", "version", "last_idx", "person_ref", "pathway_sha", "state")
 
@@ -73,12 +83,16 @@ def _emptying(schema: str = "") -> tuple[str, ...]:
         f"SELECT e.id FROM {schema}audit_sealed s JOIN {schema}audit_entry e ON e.idx = s.idx "
         "WHERE s.person_ref = NEW.person_ref"
     )
-    status = "status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END"
+    # The fence moves on: who still holds a lease comes too late with whatever they know.
+    status = "status = CASE status WHEN 'queued' THEN 'cancelled' ELSE status END, fence = fence + 1"
+    tried = f"SELECT channel, provider_ref FROM {schema}delivery_attempt WHERE episode_id {theirs}"
     return (
         # What a key was used for is kept as a hash of everything asked: small enough to be guessed.
         f"DELETE FROM {schema}idempotency WHERE entry IN ({entries});",
         f"DELETE FROM {schema}due_item WHERE episode_id {theirs};",
         f"DELETE FROM {schema}timer WHERE episode_id {theirs};",
+        f"DELETE FROM {schema}delivery_receipt WHERE (channel, reference) IN ({tried});",
+        f"DELETE FROM {schema}delivery_attempt WHERE episode_id {theirs};",
         f"UPDATE {schema}message SET {_set(EMPTY_MESSAGE, 'NEW.at')}, {status} WHERE episode_id {theirs};",
         f"UPDATE {schema}episode SET {_set(EMPTY_EPISODE, 'NEW.at')} WHERE person_ref = NEW.person_ref;",
     )

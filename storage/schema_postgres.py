@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from storage import schema_access, schema_erasure
+from storage import schema_access, schema_delivery, schema_erasure
 from storage.columns import Room
 from storage.schema import APPEND_ONLY, STREAMS
 from storage.tables import TABLES
@@ -59,7 +59,9 @@ def triggers() -> Iterator[str]:
     """Give every function and trigger as SQL."""
     yield _function("append_only", "RAISE EXCEPTION '% is append-only: % is refused', TG_TABLE_NAME, TG_OP;")
     for table in APPEND_ONLY:
-        yield from _hung("append_only", f"{table}_no_change", "BEFORE UPDATE OR DELETE", table)
+        # What may go at last has a function of its own for it.
+        verbs = "BEFORE UPDATE" if table in schema_delivery.TABLES else "BEFORE UPDATE OR DELETE"
+        yield from _hung("append_only", f"{table}_no_change", verbs, table)
         yield from _hung("append_only", f"{table}_no_truncate", "BEFORE TRUNCATE", table)
     for table, why in STAYS.items():
         yield _function(f"{table}_stays", f"RAISE EXCEPTION '{why}';")
@@ -84,6 +86,7 @@ def triggers() -> Iterator[str]:
     yield from _person()
     yield from schema_access.POSTGRESQL
     yield from schema_erasure.POSTGRESQL
+    yield from schema_delivery.POSTGRESQL
 
 
 def _tidy(sql: str) -> str:

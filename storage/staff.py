@@ -5,7 +5,7 @@ pseudonym and the role that was used.
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,12 +22,18 @@ STAFF = "staff"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Colleague:
-    """One who may act. `id` is the pseudonym that entries name; `roles` are all they hold, `teams` the care teams."""
+    """One who may act. `id` is the pseudonym that entries name; `roles` are all they hold, `teams` the care teams.
+
+    `contacts` are their own addresses by channel, `channels` those they want to hear by, the first one first (empty:
+    as the site does).
+    """
 
     id: str
     roles: tuple[Role, ...]
     teams: tuple[str, ...] = ("main",)
     name: str = field(default="", repr=False)
+    contacts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    channels: tuple[str, ...] = ()
 
 
 class Staff:
@@ -81,8 +87,22 @@ def _read(connection: Connection) -> dict[str, Colleague]:
 
 def _colleague(key: str, body: dict[str, Any]) -> Colleague:
     roles = tuple(Role(one) for one in body["roles"])
-    return Colleague(id=key, roles=roles, teams=tuple(body["teams"]), name=body["name"])
+    return Colleague(
+        id=key,
+        roles=roles,
+        teams=tuple(body["teams"]),
+        name=body["name"],
+        # Not there in a register from before anything was sent to staff.
+        contacts=dict(body.get("contacts", {})),
+        channels=tuple(body.get("channels", ())),
+    )
 
 
 def _body(one: Colleague) -> dict[str, object]:
-    return {"name": one.name, "roles": [role.value for role in one.roles], "teams": list(one.teams)}
+    return {
+        "name": one.name,
+        "roles": [role.value for role in one.roles],
+        "teams": list(one.teams),
+        "contacts": dict(one.contacts),
+        "channels": list(one.channels),
+    }

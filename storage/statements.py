@@ -7,17 +7,18 @@ from sqlalchemy.dialects.sqlite import insert as upsert_into
 
 from storage.connection import Words
 from storage.rows import PICTURED, UNVOUCHED
-from storage.tables import TABLES, compiled
+from storage.schema_delivery import counted
+from storage.tables import TABLES, WAITING, compiled
 
 ENTRY, SEALED, EPISODE = TABLES["audit_entry"], TABLES["audit_sealed"], TABLES["episode"]
 HEAD, PERSON, SITE = TABLES["audit_head"], TABLES["person_state"], TABLES["site_state"]
 KEY, TIMER, ERASURE = TABLES["idempotency"], TABLES["timer"], TABLES["erasure"]
 
+DUE_CHANNEL = "stepcare_due"  # where a PostgreSQL server's processes hear that something is due soon
 
 # Constants stand in the text itself: a partial index is used only where its condition is said in the same words.
 ONE: ColumnElement[int] = literal_column("1")
 NONE: ColumnElement[int] = literal_column("0")
-ARMED: ColumnElement[str] = literal_column("'armed'")
 
 
 def _insert(table: str) -> str:
@@ -109,7 +110,7 @@ ENTRIES_ABOUT = compiled(
 ENTRY_COUNT = compiled(select(func.count()).select_from(ENTRY))
 _DUE_TIMERS = compiled(
     select(TIMER.c.episode_id, TIMER.c.id)
-    .where(TIMER.c.state == ARMED, TIMER.c.at <= bindparam("now"))
+    .where(text(WAITING["timer"]), TIMER.c.at <= bindparam("now"))
     .order_by(TIMER.c.at, TIMER.c.episode_id, TIMER.c.id)
 )
 DUE_TIMERS = f"{_DUE_TIMERS} LIMIT :most"
@@ -165,6 +166,8 @@ SQLITE = Words(
     site=SITE_NOW,
     head=HEAD_NOW,
     their_episodes=_THEIR_EPISODES,
+    old_tries=counted(":before"),
+    hint="",
 )
 # Rows are locked in the order of their keys, so that no two processes wait for each other. An episode that was changed
 # while its lock was waited for comes with its new version but without its leaf: whoever decided on it is stale anyway.
@@ -179,4 +182,6 @@ POSTGRESQL = Words(
     site=f"{SITE_NOW} FOR UPDATE",
     head=f"{HEAD_NOW} FOR UPDATE",
     their_episodes=f"{_THEIR_EPISODES} FOR UPDATE",
+    old_tries=counted(":before", server=True),
+    hint=f"SELECT pg_notify('{DUE_CHANNEL}', :at)",
 )

@@ -6,7 +6,7 @@ entries alone. What is remembered is never written; the database alone decides w
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import Lock
@@ -25,6 +25,7 @@ from storage.commit import Commit, touched
 from storage.connection import Connection
 from storage.database import SITE_REF, Database
 from storage.erasures import closing_of
+from storage.hints import due_soon
 from storage.ledger import Kept, StoredEntry, commitments_in, events_in, kept_of, reads_in
 from storage.prepare import Prepared, Preparer, person_place
 from storage.seal import Place, Random, open_sealed
@@ -43,6 +44,8 @@ class Store:
         """Keep episodes in `database`; `random` salts what is sealed."""
         self.database = database
         self.writer = Writer(self._keep)
+        # Called after a commit that leaves something to do within SOON, with its instant; it must not raise.
+        self.on_due: Callable[[datetime], None] | None = None
         self._prepare = Preparer(database, random)
         self._site: tuple[int, Site] | None = None
         self._episodes: _Remembered[Episode] = _Remembered()
@@ -162,6 +165,11 @@ class Store:
         erased = self.erased()
         return self.database.vault.names([person for person in persons if person not in erased])
 
+    def find_people(self, words: str, most: int) -> list[str]:
+        """Give the references of people whose name holds these words; nobody who was erased is found."""
+        erased = self.erased()
+        return [person for person in self.database.vault.find(words, most) if person not in erased]
+
     def erased(self) -> dict[str, int]:
         """Give every person who was erased, with the number of the entry that did it."""
         with self.database.reading() as connection:
@@ -200,6 +208,11 @@ class Store:
         if entry.person_ref is not None:
             self.require_not_erased(entry.person_ref)
         return kept_of(entry.entry, self._opened(entry))
+
+    def size(self) -> int:
+        """Give how many entries the log has."""
+        with self.database.reading() as connection:
+            return _length(connection)
 
     def entries(self, first: int = 0, end: int | None = None) -> Iterator[StoredEntry]:
         """Give the entries from `first` up to, not including, `end` (None: all), in order.
@@ -300,12 +313,17 @@ class Store:
         with database.writing() as connection:
             commit = Commit(connection, database.backend.words)
             done, ready = commit.check(group, retried=retried)
+            due = due_soon([one.prepared for one in ready.values()])
             if ready:
                 commit.write_around(list(ready.values()))
+                if due is not None and database.backend.words.hint:
+                    connection.execute(database.backend.words.hint, {"at": instant(due)})
                 indexes = commit.append(list(ready.values()))
                 done.update(zip(ready, (Applied(index=index) for index in indexes), strict=True))
         for one in ready.values():
             self._remember(one.prepared)
+        if due is not None and self.on_due is not None:
+            self.on_due(due)
         return done
 
     def _remember(self, one: Prepared) -> None:

@@ -10,13 +10,16 @@ PostgreSQL has the same tables in its own words: whole numbers of 64 bits, and t
 list and its pages come in the same order on both.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
-import storage.tables_access  # noqa: F401 - its tables join ours
+import storage.tables_access
+import storage.tables_delivery
+import storage.tables_people  # noqa: F401 - their tables join ours
 from storage.columns import (
     KEYED,
     NUMBERED,
@@ -42,6 +45,20 @@ def _worklist(scope: str) -> tuple[Index, Index]:
         Index(f"due_item_{scope}_place", *first, "place", "episode_id", "id", **is_open),
         Index(f"due_item_{scope}_opens", *first, "opens_at", **is_open),
     )
+
+
+# What waits for the worker, and what came to nothing, in the words that queries ask it by.
+WAITING = {"timer": "state = 'armed' AND parked IS NULL", "message": "status = 'queued' AND parked IS NULL"}
+FAILED = "status = 'dead' OR status = 'failed' OR status = 'unknown'"
+RECALLED = "(status = 'cancelled' OR status = 'suppressed') AND stage IS NOT NULL"
+
+
+def _queue(table: str, when: tuple[Any, ...], what: str) -> Iterator[Index]:
+    """Give what the worker's queue is read by: when it is due, whose leases run out when, and what is parked."""
+    waiting = WAITING[table]
+    yield Index(f"{table}_due", *when, "episode_id", "id", what, **only_where(waiting))
+    yield Index(f"{table}_lease", "lease_until", "lease_owner", **only_where(f"{waiting} AND lease_until IS NOT NULL"))
+    yield Index(f"{table}_parked", "episode_id", "id", **only_where("parked IS NOT NULL"))
 
 
 def _still_to_destroy() -> Index:
@@ -239,14 +256,13 @@ class DueItemRow(Room, table=True):
 
 
 class TimerRow(Room, table=True):
-    """An instant the worker acts on. The lease columns are the worker's own; no entry speaks of them."""
+    """An instant the worker acts on. The columns from the lease on are the worker's own; no entry speaks of them.
+
+    `parked` says why nobody acts on it (None: somebody will).
+    """
 
     __tablename__ = "timer"
-    __table_args__ = (
-        refers("episode_id", "episode.id"),
-        Index("timer_armed", "at", "episode_id", "id", **only_where("state = 'armed'")),
-        KEYED,
-    )
+    __table_args__ = (refers("episode_id", "episode.id"), *_queue("timer", ("at",), "kind"), KEYED)
     episode_id: KeyWords
     id: KeyWords
     kind: Words
@@ -263,15 +279,22 @@ class TimerRow(Room, table=True):
     fence: FromZero
     attempt: FromZero
     last_error: MaybeWords
+    parked: MaybeWords
 
 
 class MessageRow(Room, table=True):
-    """The outbox. Episode and id together are the idempotency key a receiver sees."""
+    """The outbox. Episode and id together are the idempotency key a receiver sees.
+
+    The columns from the lease on are the worker's own. `try_at` None: from `not_before` on. `stage` is how far its
+    last lease came: `sending` (nobody knows what became of it), or an outcome that no entry says yet.
+    """
 
     __tablename__ = "message"
     __table_args__ = (
         refers("episode_id", "episode.id"),
-        Index("message_queued", "not_before", "episode_id", "id", **only_where("status = 'queued'")),
+        *_queue("message", (text("COALESCE(try_at, not_before)"),), "channel"),
+        Index("message_failed", "status", "episode_id", "id", **only_where(FAILED)),
+        Index("message_recalled", "episode_id", "id", **only_where(RECALLED)),
         KEYED,
     )
     episode_id: KeyWords
@@ -284,24 +307,18 @@ class MessageRow(Room, table=True):
     not_before: Words
     expires_at: MaybeWords
     status: Words
-
-
-class DeliveryAttempt(Room, table=True):
-    """One try to hand a message over. Never changed."""
-
-    __tablename__ = "delivery_attempt"
-    __table_args__ = (
-        ForeignKeyConstraint(["episode_id", "message_id"], ["message.episode_id", "message.id"]),
-        Index("attempts_of_message", "episode_id", "message_id"),
-        NUMBERED,
-    )
-    id: KeyNumber
-    episode_id: Words
-    message_id: Words
-    at: Words
-    status: Words
-    provider_ref: MaybeWords
-    detail: Words
+    category: Words
+    reason: Words
+    follows: MaybeWords
+    reference: MaybeWords
+    lease_owner: MaybeWords
+    lease_until: MaybeWords
+    fence: FromZero
+    attempt: FromZero
+    last_error: MaybeWords
+    parked: MaybeWords
+    try_at: MaybeWords
+    stage: MaybeWords
 
 
 class Idempotency(Room, table=True):
@@ -337,16 +354,6 @@ class ErasureRow(Room, table=True):
     entry: Words
     at: Words
     destroyed: MaybeWords
-
-
-class WorkerRow(Room, table=True):
-    """Who is alive."""
-
-    __tablename__ = "worker"
-    __table_args__ = KEYED
-    id: KeyWords
-    heartbeat_at: Words
-    version: Words
 
 
 class TokenRow(Room, table=True):

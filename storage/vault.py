@@ -221,6 +221,20 @@ class Vault:
         with self._lock:
             return dict(self._connection.execute(query, (wanted,)).fetchall())
 
+    def find(self, words: str, most: int) -> list[str]:
+        """Give the references of people whose name holds each of these words, whatever their case, up to `most`."""
+        wanted = [word.casefold() for word in words.split()]
+        found: list[str] = []
+        with self._lock:
+            # Not even a quick scan leaves this room: names are compared here, and references go out.
+            for ref, name in self._connection.execute("SELECT ref, name FROM person ORDER BY name, ref"):
+                folded = name.casefold()
+                if wanted and all(word in folded for word in wanted):
+                    found.append(ref)
+                    if len(found) == most:
+                        break
+        return found
+
     def details(self, ref: str) -> Details:
         """Give everything known about a person; NotFound when there is none."""
         with self._lock:

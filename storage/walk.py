@@ -7,7 +7,7 @@ from functools import partial
 
 from engine.audit import Envelope, check_chain, check_envelope
 from engine.closing import Tally
-from engine.decision import Decision, Erased, Event, Published
+from engine.decision import Decision, Erased, Event, Published, Retained
 from engine.errors import NotFound, StepcareError, Unverifiable, VerificationFailed
 from engine.fold import fold, fold_person, fold_site
 from engine.merkle import Frontier, leaf_hash
@@ -16,6 +16,7 @@ from storage.clear import Clear
 from storage.database import SITE_REF, Database
 from storage.ends import Ends
 from storage.ledger import StoredEntry, decision_in, derived_in, moves_site, reads_in
+from storage.retention import MESSAGES
 from storage.rows import TABLE_OF, Moment, episode_row, work_put
 from storage.seal import Place, open_sealed
 from storage.tables import Row
@@ -48,7 +49,7 @@ class Folded:
     `last` which was an episode's, a person's (by reference) or the site's (None) last entry. `broken` are the
     chains and persons that could not be followed to the end: their rows are not compared. `unread` are the ids of
     entries that could not be read, `keys` says who used which key for the others. `openly` is what an episode's last
-    entry says of it in the clear, `erased` which entry erased a person.
+    entry says of it in the clear, `erased` which entry erased a person, `runs` which took tries and receipts away.
     """
 
     site: Site
@@ -64,6 +65,7 @@ class Folded:
     erased: dict[str, int] = field(default_factory=dict)
     pathways: dict[str, int] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
+    runs: dict[int, Retained] = field(default_factory=dict)
 
 
 def opener_of(database: Database) -> Opener:
@@ -241,6 +243,8 @@ class Walk:
             for event in events:
                 if isinstance(event, Published):
                     folded.pathways.setdefault(event.hash, envelope.index)
+                elif isinstance(event, Retained) and event.what == MESSAGES:
+                    folded.runs[envelope.index] = event
                 elif isinstance(event, Erased):
                     folded.erased[event.erasure.person] = envelope.index
                     self._close(event, envelope.index)

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -22,7 +23,7 @@ PAPER = (
 )
 
 LONGEST_MODULE = 400
-LISTS_OF_NOUNS = {"engine/pathway.py": 450}  # declarations only: read as a dictionary is
+LISTS_OF_NOUNS = {"engine/model.py": 450, "engine/pathway.py": 500}  # declarations only: read as a dictionary is
 LONGEST_FUNCTION = 60  # the aim is 40
 EDGE = "stepcare/app.py"  # the only reader of the clock
 CLOCKS = {
@@ -131,7 +132,9 @@ def test_the_lock_pins_hashes_and_names_no_address(name: str) -> None:
 
 def test_the_build_requirement_is_locked_too() -> None:
     """What builds the project is pinned exactly, and the lock holds that very version."""
-    pinned = re.search(r'requires = \["(hatchling==[\d.]+)"\]', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
 
-    assert pinned is not None
-    assert f"\n{pinned[1]} " in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for pinned in project["build-system"]["requires"]:
+        assert re.fullmatch(r"[a-z-]+==[\d.]+", pinned)
+        assert f"\n{pinned} " in f"\n{lock}"

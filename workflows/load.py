@@ -21,6 +21,7 @@ from engine.model import Json
 from engine.pathway import FormField, Instrument, Model, Parameter, Pathway
 from workflows.places import Keys, Place, Places, found
 from workflows.shape import misfits, near
+from workflows.wording import unsound_words
 from workflows.yaml_source import Source, read_yaml
 
 ROOM = Path(__file__).parent
@@ -304,12 +305,14 @@ def _loose_ends(pathway: Pathway) -> Iterator[Finding]:
             if language not in pathway.languages:
                 message = f"the language {language!r} is not declared: {near(language, pathway.languages)}"
                 yield Finding(code="pack-language", message=message, path=(section, language))
+    yield from unsound_words(pathway)
 
 
 def _bounds(pathway: Pathway) -> Iterator[tuple[Keys, int | str | None]]:
     bounded: list[tuple[Keys, Instrument | Parameter | FormField]] = []
     bounded += [(("instruments", name), one) for name, one in pathway.instruments.items()]
-    bounded += [(("parameters", name), one) for name, one in pathway.parameters.items()]
+    measured = {name: one for name, one in pathway.parameters.items() if one.type not in ("duration", "time")}
+    bounded += [(("parameters", name), one) for name, one in measured.items()]
     bounded += [one for name, form in pathway.forms.items() for one in _fields(form.fields, ("forms", name))]
     for path, one in bounded:
         yield (*path, "low"), one.low

@@ -19,8 +19,9 @@ from workflows.shape import near
 from workflows.yaml_source import Source, read_yaml, yaml_from
 
 WAIT = "wait"  # no command: the clock moves on and timers fire
-OF_THE_SITE = (Kind.PUBLISH, Kind.SET_PARAMETER)
-NOT_OF_A_STORY = (Kind.FIRE, *CUSTODY)  # the worker's, and what is done to the log and the vault
+OF_THE_SITE = (Kind.PUBLISH, Kind.SET_PARAMETER, Kind.ABSENCE)
+# The worker's own, and what is done to the log and the vault.
+NOT_OF_A_STORY = (Kind.FIRE, Kind.DELIVER, Kind.CLOCK, *CUSTODY)
 COMMANDS = (*(kind.value for kind in Kind if kind not in NOT_OF_A_STORY), WAIT)
 ONLY = "episode"  # the alias of an episode that nobody named
 

@@ -53,12 +53,13 @@ def review(
     context: typer.Context,
     number: Annotated[int, typer.Argument(metavar="OPENING", min=0, help="Its number, as `audit reviews` says.")],
     finding: Annotated[str, typer.Option(help="justified, or not_justified.")],
-    note: Annotated[str, typer.Option(help="Why, in your own words; sealed under the person's key.")],
+    text: Annotated[str, typer.Option(help="Why, in your own words; sealed under the person's key.")] = "",
+    note: Annotated[str, typer.Option(hidden=True, help="The former name of --text.")] = "",
 ) -> None:
     """Say of an opening whether it was justified; nobody reviews their own."""
     from stepcare.desk.accesses import review_opening
 
-    review_opening(options_of(context), number, finding, note)
+    review_opening(options_of(context), number, finding, text or note)
 
 
 def subject(

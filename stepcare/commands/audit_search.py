@@ -1,12 +1,17 @@
 """`stepcare audit search` and `stepcare audit export`: the same filters, shown page by page or written whole."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stepcare.options import options_of
+
+if TYPE_CHECKING:
+    from stepcare.sought import Sought
 
 
 class Format(StrEnum):
@@ -44,6 +49,15 @@ Text = Annotated[
 Sort = Annotated[str, typer.Option(metavar="[-]FIELD", help="By any field of an entry; - from its end.")]
 
 
+def _sought(said: Mapping[str, Any]) -> "Sought":
+    """Give what is sought from a command's own options: those of them that are filters, as they were given."""
+    from stepcare.sought import Sought
+
+    given = {one.name: said[one.name] for one in fields(Sought) if said[one.name] is not None}
+    several: dict[str, Any] = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return Sought(**(given | several))
+
+
 def search(
     context: typer.Context,
     actor: Actor = None,
@@ -69,29 +83,8 @@ def search(
 ) -> None:
     """Find entries of the log. The search itself is noted in the log of reads."""
     from stepcare.desk.searching import search as run
-    from stepcare.sought import Sought
 
-    sought = Sought(
-        actor=tuple(actor or ()),
-        role=tuple(role or ()),
-        patient=tuple(patient or ()),
-        episode=tuple(episode or ()),
-        command=tuple(command or ()),
-        trigger=tuple(trigger or ()),
-        outcome=tuple(outcome or ()),
-        state=tuple(state or ()),
-        rule=tuple(rule or ()),
-        answer=tuple(answer or ()),
-        level=tuple(level or ()),
-        override=override,
-        signed=signed,
-        recorded=recorded,
-        occurred=occurred,
-        entries=entries,
-        text=text,
-        sort=sort,
-    )
-    run(options_of(context), sought, limit, after)
+    run(options_of(context), _sought(locals()), limit, after)
 
 
 def export(
@@ -121,26 +114,10 @@ def export(
 ) -> None:
     """Write what a search finds into a folder, with a manifest. The export is noted in the log of reads."""
     from stepcare.desk.exporting import export as run
-    from stepcare.sought import Sought
 
-    sought = Sought(
-        actor=tuple(actor or ()),
-        role=tuple(role or ()),
-        patient=tuple(patient or ()),
-        episode=tuple(episode or ()),
-        command=tuple(command or ()),
-        trigger=tuple(trigger or ()),
-        outcome=tuple(outcome or ()),
-        state=tuple(state or ()),
-        rule=tuple(rule or ()),
-        answer=tuple(answer or ()),
-        level=tuple(level or ()),
-        override=override,
-        signed=signed,
-        recorded=recorded,
-        occurred=occurred,
-        entries=entries,
-        text=text,
-        sort=sort,
+    run(
+        options_of(context),
+        _sought(locals()),
+        out,
+        tuple(dict.fromkeys(one.value for one in formats or (Format.NDJSON,))),
     )
-    run(options_of(context), sought, out, tuple(dict.fromkeys(one.value for one in formats or (Format.NDJSON,))))

@@ -171,7 +171,9 @@ def break_glass(
     episode: Episode,
     reason: Annotated[str, typer.Option(help="emergency, cover, patient_request, safeguarding or other.")],
     text: Annotated[str, typer.Option(help="Why, in your own words; sealed under the person's key.")],
-    minutes: Annotated[int | None, typer.Option(help="For how long, at most 480; else an hour.")] = None,
+    minutes: Annotated[
+        int | None, typer.Option(help="For how long, at most what the site allows; else an hour.")
+    ] = None,
 ) -> None:
     """Open an episode of another care team for reading, for a stated time; the privacy officer looks at it later."""
     from stepcare.desk.accesses import open_glass

@@ -1,4 +1,4 @@
-"""`stepcare migrate`, `config show`, `user add`: setting up."""
+"""`stepcare migrate`, `config show`, `user …`: setting up."""
 
 from typing import Annotated
 
@@ -51,3 +51,46 @@ def list_(context: typer.Context) -> None:
     from stepcare.desk.install import list_users
 
     list_users(options_of(context))
+
+
+@user.command()
+def contact(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(metavar="ID", help="The colleague.")],
+    contacts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CHANNEL=ADDRESS]…", help="CHANNEL= takes one away, CHANNEL=- reads it from stdin."),
+    ] = None,
+    order: Annotated[
+        str | None, typer.Option(metavar="CHANNEL,…", help="By which they want to hear, the first one first.")
+    ] = None,
+) -> None:
+    """Keep how a colleague is reached, in the vault only: `user contact ann email=ann@clinic.example --order email`."""
+    from stepcare.desk.users import Contacts, set_contacts
+
+    set_contacts(options_of(context), Contacts(who=who, pairs=tuple(contacts or ()), order=order))
+
+
+@user.command()
+def away(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(metavar="ID", help="The colleague who is away.")],
+    cover: Annotated[str, typer.Option(metavar="ID", help="Who hears in their stead.")],
+    since: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day, or an instant.")],
+    until: Annotated[str, typer.Option(metavar="DAY", help="The last day, or the instant they are back.")],
+) -> None:
+    """Say when a colleague is away; said again with the same first day, it changes that absence."""
+    from stepcare.desk.users import Away, set_away
+
+    set_away(options_of(context), Away(who=who, cover=cover, since=since, until=until))
+
+
+@user.command()
+def password(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(metavar="USER", help="Whose password.")],
+) -> None:
+    """Set a colleague's password for the pages; it is typed, or read from stdin, and never an argument."""
+    from stepcare.desk.users import set_password
+
+    set_password(options_of(context), who)

@@ -18,9 +18,12 @@ def serve(
     uds: Annotated[
         Path | None, typer.Option(metavar="PATH", help="Listen on a unix socket instead of host and port.")
     ] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Do no due work in these processes: `stepcare worker` does it.")
+    ] = False,
 ) -> None:
     """Serve the API until SIGTERM or Ctrl-C; a stop finishes what was begun and exits 0."""
     from stepcare.web.server import Address
     from stepcare.web.server import serve as run
 
-    run(Address(host=host, port=port, uds=uds), options_of(context).data, workers)
+    run(Address(host=host, port=port, uds=uds), options_of(context).data, workers, worker=not no_worker)

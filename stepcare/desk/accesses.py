@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.audit import instant
-from engine.errors import InvalidInput, NotFound, Unavailable, Unverifiable
+from engine.errors import InvalidInput, NotFound, Unavailable
 from engine.model import Json
 from stepcare.desk.doing import find_episode
 from stepcare.desk.looking import looked
 from stepcare.desk.opened import Desk, actor_of, opened, os_user, reader_of
-from stepcare.glass import Need, break_glass, review
+from stepcare.glass import Found, Need, break_glass, opening_json, review, words_of
 from stepcare.noting import TYPES, Reader
 from stepcare.options import Options
 from stepcare.registering import known_person
 from stepcare.render import Column, emit_rows, emit_thing, note
 from stepcare.subject import files_of, looked_json, subject_of
 from stepcare.typed import moment_from
-from storage.access_read import MOST, AccessFilter, Opening, noted, openings, text_of
+from storage.access_read import MOST, AccessFilter, noted, openings
 from storage.refs import check_ref
 from storage.sight import whose
 
@@ -82,7 +82,7 @@ def show_access(options: Options, sought: Sought) -> None:
             raise InvalidInput("Ask about a person or about an episode: keep one of them.")
         if sought.what is not None and sought.what not in TYPES:
             raise InvalidInput(f"There is no type of reads {sought.what[:40]!r}: {', '.join(TYPES)}.")
-        episode = _episode(desk, sought.episode) if sought.episode is not None else None
+        episode = episode_typed(desk, sought.episode) if sought.episode is not None else None
         person = _person(desk, sought.person) if sought.person is not None else None
         wanted = AccessFilter(
             ref=episode or person,
@@ -113,8 +113,8 @@ def _person(desk: Desk, typed: str) -> str:
         return check_ref(typed)
 
 
-def _episode(desk: Desk, typed: str) -> str:
-    """Give an episode's reference without opening it: who looked can still be asked once its person is erased."""
+def episode_typed(desk: Desk, typed: str) -> str:
+    """Give an episode's reference, however it was typed, without opening it: its person may have been erased."""
     try:
         whose(desk.app.database, typed)
     except NotFound:
@@ -144,9 +144,10 @@ def open_glass(options: Options, typed: str, need: Need) -> None:
     with opened(options) as desk:
         actor_of(desk)
         episode = find_episode(desk, typed)
-        number, until = break_glass(desk.app, _reader(desk), episode.id, need)
-        row: Row = {"opening": number, "episode": episode.id, "reason": need.reason, "until": instant(until)}
-        said = f"Episode {episode.id} is open to you for reading until {instant(until)[:16]}Z: opening {number}."
+        made = break_glass(desk.app, _reader(desk), episode.id, need)
+        until = instant(made.until)
+        row: Row = {"opening": made.number, "episode": episode.id, "reason": need.reason, "until": until}
+        said = f"Episode {episode.id} is open to you for reading until {until[:16]}Z: opening {made.number}."
         owed = "Every read is noted with that number, and the privacy officer will look at it."
         emit_thing(options.output, row, lambda: (said, owed))
 
@@ -162,7 +163,7 @@ def show_reviews(options: Options, *, everything: bool) -> None:
             persons=[one.person for one in found],
             episodes=[one.episode for one in found],
         )
-        emit_rows(options.output, [_opening_json(desk, one) for one in found], OPENINGS, NOTHING_OPENED)
+        emit_rows(options.output, [opening_json(desk.app, one) for one in found], OPENINGS, NOTHING_OPENED)
 
 
 def review_opening(options: Options, number: int, finding: str, text: str) -> None:
@@ -170,40 +171,15 @@ def review_opening(options: Options, number: int, finding: str, text: str) -> No
     with opened(options) as desk:
         reader_of(desk, "reviews")
         actor_of(desk)
-        entry = review(desk.app, _reader(desk), number, finding=finding, text=text)
+        entry = review(desk.app, _reader(desk), number, Found(finding=finding, text=text)).number
         row: Row = {"opening": number, "finding": finding, "number": entry}
         emit_thing(options.output, row, lambda: [f"Opening {number} is reviewed: {finding} (read {entry})."])
-        if not _words(desk, entry):
+        if not words_of(desk.app, entry):
             note("The person was erased: the finding is kept, your words are not.")
 
 
 def _reader(desk: Desk) -> Reader:
     return Reader(actor=desk.seat.actor, via=f"cli:{os_user()}", request=desk.app.make_id())
-
-
-def _words(desk: Desk, number: int) -> str:
-    try:
-        return text_of(desk.app.database, number)
-    except Unverifiable:
-        return "(the person was erased)"
-
-
-def _opening_json(desk: Desk, one: Opening) -> Row:
-    return {
-        "number": one.idx,
-        "at": instant(one.at),
-        "until": instant(one.until),
-        "actor": one.actor,
-        "role": one.role,
-        "episode": one.episode,
-        "person": one.person,
-        "reason": one.reason,
-        "text": _words(desk, one.idx),
-        "reads": one.used,
-        "finding": one.finding,
-        "reviewer": one.reviewer,
-        "review": one.review,
-    }
 
 
 # --- everything on one person -----------------------------------------------------------------------------------------

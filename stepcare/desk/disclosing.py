@@ -9,8 +9,8 @@ from engine.errors import Conflict, InvalidInput, NotFound
 from stepcare.desk.looking import looked, seen_by
 from stepcare.desk.opened import opened, reader_of
 from stepcare.disclosure import UNCHECKED, NotShown, check, disclosure, read
-from stepcare.options import Options
-from stepcare.render import emit_text, json_text, note
+from stepcare.options import Options, Output
+from stepcare.render import emit_text, emit_thing, json_text, note
 from storage.ledger import commitments_in
 from storage.seal import Place, open_salted
 from storage.sight import team_of
@@ -22,6 +22,7 @@ def disclose(options: Options, index: int | None, section: str, to: Path | None)
     """Open one section and hand it over with its salt; the disclosure is noted in the log of reads."""
     if index is None:
         raise InvalidInput("Say which entry: `stepcare audit disclose ENTRY --section facts`.")
+    _require_json(options)
     with opened(options) as desk:
         if reader_of(desk, "log") is None:
             raise InvalidInput("Say who discloses: --as ACTOR, or STEPCARE_ACTOR.")
@@ -49,6 +50,14 @@ def disclose(options: Options, index: int | None, section: str, to: Path | None)
     note(f"Section {section} of entry {index} is in {to}; check it with `stepcare audit disclose --check {to}`.")
 
 
+def _require_json(options: Options) -> None:
+    """Refuse to show a disclosure as anything but JSON: another form would not be what the entry commits to."""
+    if options.output in (Output.CSV, Output.NDJSON):
+        raise InvalidInput(
+            f"A disclosure is one JSON document, so that it can be checked: leave --output {options.output} away."
+        )
+
+
 def _write(text: str, to: Path) -> None:
     try:
         with os.fdopen(os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
@@ -70,5 +79,5 @@ def check_file(options: Options, file: Path) -> None:
         note(f"Not shown: {error}")
         raise typer.Exit(6) from None
     found = {"entry": data["index"], "section": data["section"], "leaf": data["leaf"], "value": data["value"]}
-    emit_text(json_text(found) if options.output != "table" else f"✓ Entry {data['index']} commits to this section.")
+    emit_thing(options.output, found, lambda: [f"✓ Entry {data['index']} commits to this section."])
     note(UNCHECKED)

@@ -33,6 +33,9 @@ ELSEWHERE = {
     Kind.PUBLISH: "publish with `stepcare pathway publish`",
     Kind.SET_PARAMETER: "set one with `stepcare pathway set`",
     Kind.FIRE: "timers are the worker's",
+    Kind.DELIVER: "messages are the worker's",
+    Kind.CLOCK: "the clock is the worker's",
+    Kind.ABSENCE: "say who is away with `stepcare user away`",
     **dict.fromkeys(FIELDS, "see `stepcare audit --help`"),
 }
 COMMANDS = tuple(kind.value for kind in Kind if kind not in ELSEWHERE)
@@ -154,6 +157,7 @@ def fields_for(pathway: Pathway, kind: Kind, pairs: tuple[str, ...]) -> Mapping[
         Kind.REGISTER: ("registration",),
         Kind.CONTACT: ("contact",),
         Kind.STOP: ("stop",),
+        Kind.SNOOZE: ("snooze",),
         Kind.RECORD: (said.get("form", ""),),
         Kind.CORRECT: tuple(pathway.forms),
     }.get(kind, ())

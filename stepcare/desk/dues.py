@@ -1,26 +1,17 @@
-"""The worklist, and what one episode's ladders will do if nobody acts."""
+"""The worklist: what is owed, by whom, the most pressing first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from rich.text import Text
-
-from engine.audit import instant
-from engine.compiled import Compiled
 from engine.errors import InvalidInput, near
-from engine.fire import forecast
-from engine.model import DueItem, Episode, Json, Role
-from engine.pathway import DuePolicy, Pathway, Rung
-from engine.time import local_day, zone
-from engine.view import Pending, View
-from stepcare.answers import due_item_json, message_json
-from stepcare.desk.episodes import read_one
+from engine.model import Json, Role
+from engine.pathway import Pathway
+from engine.time import local_day
 from stepcare.desk.looking import looked
 from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
-from stepcare.render import Column, emit_rows, emit_thing
+from stepcare.render import Column, emit_rows
 from stepcare.shown import due_line_json
 from stepcare.sight import teams_of
 from storage.queries import MOST, DueFilter, DueLine, due_list
@@ -141,85 +132,3 @@ def expired_sources(pathway: Pathway, today: date) -> Iterator[Row]:
                 "state": None,
                 "team": None,
             }
-
-
-# --- one episode --------------------------------------------------------------------------------------------------
-
-
-def explain_due(options: Options, typed: str) -> None:
-    """Say for every open due item why it is there, and what its ladder will do when."""
-    with opened(options) as desk:
-        episode, compiled, _ = read_one(desk, typed)
-        now = desk.app.clock()
-        items = [
-            _item_json(item, episode, compiled, now) for item in episode.due_items if item.status in ("open", "on_hold")
-        ]
-        row: Row = {
-            "episode": episode.id,
-            "state": episode.state,
-            "at": instant(now),
-            "due_items": list[Json](items),
-            "messages": [message_json(one) for one in episode.messages if one.status == "queued"],
-        }
-        emit_thing(options.output, row, lambda: _lines(row, episode))
-
-
-def _item_json(item: DueItem, episode: Episode, compiled: Compiled, now: datetime) -> Row:
-    policy = compiled.pathway.due[item.kind]
-    view = View(compiled, episode, Pending(), now, local_day(now, episode.zone))
-    coming = [_rung_json(at, rung, item, episode, compiled.pathway) for at, rung in forecast(view, policy, item)]
-    stands_still = item.status == "on_hold"
-    return {
-        **due_item_json(item),
-        "timer": policy.timer,
-        "because": _because(policy, item, episode.zone),
-        "done_by": list(policy.done_by),
-        "stands_still": stands_still,
-        "coming": [] if stands_still else list[Json](coming),
-    }
-
-
-def _because(policy: DuePolicy, item: DueItem, zone_name: str) -> str:
-    anchor = local_day(item.anchor, zone_name).isoformat()
-    window = f"opens {item.opens_after} after {anchor}"
-    until = f", due {item.due_after} after it" if item.due_after else f", due on {item.due_on}" if item.due_on else ""
-    return f"each {policy.each}: {window}{until}"
-
-
-def _rung_json(at: datetime, rung: Rung, item: DueItem, episode: Episode, pathway: Pathway) -> Row:
-    language = episode.language if rung.to == "patient" else pathway.languages[0]
-    text = pathway.templates.get(language, {}).get(rung.template) if rung.template else None
-    who = item.owner or episode.owner if rung.to == "owner" else None
-    return {
-        "at": instant(at),
-        "local": at.astimezone(zone(episode.zone)).strftime("%Y-%m-%d %H:%M"),
-        "kind": rung.kind,
-        "to": who or rung.to,
-        "template": rung.template,
-        "text": text,
-        "proposes": rung.proposes,
-        "repeats": rung.repeat is not None,
-    }
-
-
-def _lines(row: Row, episode: Episode) -> Iterator[Text | str]:
-    items: Any = row["due_items"]
-    if not items:
-        yield f"Nothing is owed for {episode.id}: its state is {episode.state}."
-    for item in items:
-        head = f"{item['title']} ({item['id']})"
-        yield Text.assemble((head, "bold"), f"  due {item['due_on'] or 'without a date'}, {item['owner_role']}")
-        yield f"  because {item['because']}"
-        if item["done_by"]:
-            yield f"  done by {', '.join(item['done_by'])}"
-        if item["stands_still"]:
-            yield "  stands still: the episode is on hold or in evaluation"
-        for rung in item["coming"]:
-            what = rung["template"] or rung["proposes"] or ""
-            again = ", and again until it is done" if rung["repeats"] else ""
-            yield f"  {rung['local']}  {rung['kind']} {rung['to']}: {what}{again}"
-        if not item["coming"] and not item["stands_still"]:
-            yield "  nothing more will be sent"
-    queued: Any = row["messages"]
-    for message in queued:
-        yield f"Queued: {message['template']} to {message['recipient']} by {message['channel']}"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import typer
 from rich.text import Text
@@ -22,6 +23,8 @@ from stepcare.desk.opened import Desk, actor_of, opened, os_user, reader_of
 from stepcare.options import Options
 from stepcare.registering import known_person
 from stepcare.render import Column, emit_rows, emit_thing, note
+from stepcare.retaining import only_sealed
+from stepcare.settings import Settings
 from stepcare.tell import decision_lines
 from stepcare.typed import checked
 from storage.erasures import affected_by
@@ -40,6 +43,7 @@ WILL_GO = {
     "due_items": "due items removed",
     "timers": "timers removed",
     "messages": "messages emptied, those still queued cancelled",
+    "tries": "steps of tries to send a message removed, with their receipts",
     "idempotency_keys": "idempotency keys removed",
     "sealed_reads": "sealed texts in the log of reads, closed for ever",
 }
@@ -186,7 +190,7 @@ def run_retention(options: Options) -> None:
         if not may_command(actor, Kind.RETAIN):  # the door refuses, and nothing is shown
             give(options, desk, Kind.RETAIN, {"runs": []})
             return
-        runs = due_by_retention(desk.app)
+        runs, held = only_sealed(desk.app, due_by_retention(desk.app), _published(desk.settings))
         looked(desk, what="read.log", persons=[one for run in runs for one in run.people], query={"list": "retention"})
         for run in runs:
             note(
@@ -194,10 +198,22 @@ def run_retention(options: Options) -> None:
             )
             for person in run.people:
                 note(f"  due: stepcare audit erase {person} --basis no_longer_necessary")
+        if held:
+            note(
+                f"reads: {held} more are due and not sealed yet, so they stay: `stepcare sealer once`, then run it again."
+            )
         if options.dry_run:
             note("Dry run: nothing was taken away.")
             return
         _show(options, retain(desk.app, runs, actor, _via()))
+
+
+def _published(settings: Settings) -> Path | None:
+    """Give the folder of the published log, None where nobody says where it is."""
+    try:
+        return settings.published_folder
+    except InvalidInput:
+        return None
 
 
 # --- giving a command ---------------------------------------------------------------------------------------------

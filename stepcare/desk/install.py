@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from engine.errors import InvalidInput, near
@@ -90,6 +91,9 @@ def add_user(options: Options, who: str, roles: list[str], teams: list[str], nam
     )
     row = {**_row(colleague), "changed": True}
     with opened(options) as desk:
+        before = desk.staff.all().get(who)
+        if before is not None:  # how they are reached is said elsewhere, and stays
+            colleague = replace(colleague, contacts=before.contacts, channels=before.channels)
         row["changed"] = True if options.dry_run else desk.staff.add(colleague)
     said = f"{who} acts as {', '.join(roles)} in {', '.join(teams)}"
     emit_thing(options.output, row, lambda: [f"✓ {said}." if row["changed"] else f"{said} already: nothing changed."])
@@ -98,12 +102,19 @@ def add_user(options: Options, who: str, roles: list[str], teams: list[str], nam
 
 
 def list_users(options: Options) -> None:
-    """List the colleagues, without names."""
+    """List the colleagues, without names and addresses."""
     with opened(options) as desk:
         rows = [_row(one) for one in desk.staff.all().values()]
-    columns = [Column(key="id", title="ID"), Column(key="roles", title="ROLES"), Column(key="teams", title="TEAMS")]
+    titles = {"id": "ID", "roles": "ROLES", "teams": "TEAMS", "reached_by": "REACHED BY"}
+    columns = [Column(key=key, title=title) for key, title in titles.items()]
     emit_rows(options.output, rows, columns, "Nobody may act here yet: add one with `stepcare user add ann --role …`.")
 
 
 def _row(colleague: Colleague) -> dict[str, Json]:
-    return {"id": colleague.id, "roles": [one.value for one in colleague.roles], "teams": list[Json](colleague.teams)}
+    ways = (*colleague.channels, *(name for name in sorted(colleague.contacts) if name not in colleague.channels))
+    return {
+        "id": colleague.id,
+        "roles": [one.value for one in colleague.roles],
+        "teams": list[Json](colleague.teams),
+        "reached_by": list[Json](ways),
+    }

@@ -214,7 +214,7 @@ def set_parameter(options: Options, name: str, typed: str) -> None:
         value: Json = None
         if typed != "unset":
             kind = pathway.parameters[name].type if name in pathway.parameters else ""
-            codes = kind == "codes" and not typed.startswith("[")
+            codes = kind in ("codes", "dates") and not typed.startswith("[")
             read = values_from_pairs((f"value={typed}",), {})
             value = [one.strip() for one in typed.split(",")] if codes else read["value"]
         command = Command(

@@ -6,6 +6,7 @@ from engine.audit import check_envelope
 from engine.census import Census
 from engine.errors import InvalidInput, NotFound
 from engine.model import Json
+from stepcare.desk.accesses import episode_typed
 from stepcare.desk.looking import looked, seen_by
 from stepcare.desk.opened import Desk, opened, reader_of
 from stepcare.options import Options
@@ -34,7 +35,7 @@ def prove(options: Options, entry: int | None, episode: str | None, out: Path | 
             files, row = _episode(desk, log, episode)
         else:
             files, row = _entry(desk, log, entry or 0)
-    where = out or Path(f"proof-{episode or entry}")
+    where = out or Path(f"proof-{row.get('episode') or entry}")
     if not options.dry_run:
         write_bundle(where, files)
     row |= {"folder": str(where), "size": log.stated.size, "origin": log.stated.checkpoint.origin}
@@ -63,7 +64,8 @@ def _entry(desk: Desk, log: Given, index: int) -> tuple[Files, dict[str, Json]]:
     return _bundle(desk, log, index), {"proves": f"Entry {index} is in the log", "entry": index}
 
 
-def _episode(desk: Desk, log: Given, episode: str) -> tuple[Files, dict[str, Json]]:
+def _episode(desk: Desk, log: Given, typed: str) -> tuple[Files, dict[str, Json]]:
+    episode = episode_typed(desk, typed)
     stored = desk.app.store.entries_of(episode)
     if not stored:
         raise NotFound(what="episode", name=episode, remedy="`stepcare episode list` shows those there are")

@@ -14,25 +14,42 @@ from starlette.responses import Response
 
 from engine.errors import StepcareError
 from stepcare.app import App
-from stepcare.web import access, audit, episodes, health, lists, published
-from stepcare.web.asked import BODIES, CommandBody, RegisterBody, SiteBody, expected, place_of
+from stepcare.channels.configured import Configured
+from stepcare.pages.edge import Pages
+from stepcare.pages.routes import router
+from stepcare.web import access, audit, due, episodes, feeds, health, inbound, lists, published
+from stepcare.web.asked import (
+    BODIES,
+    CommandBody,
+    GlassBody,
+    RegisterBody,
+    RetryBody,
+    ReviewBody,
+    SiteBody,
+    expected,
+    place_of,
+)
 from stepcare.web.auth import Doorkeeper
 from stepcare.web.call import Service, bytes_answer, call_of
-from stepcare.web.edge import OPEN, Edge
+from stepcare.web.edge import FEEDS, OPEN, OUTSIDE, Edge
 from stepcare.web.figures import Figures
 from stepcare.web.problem import CODES, MEDIA, Problem
+from storage.passwords import Tries
 from storage.seal import Random
 
 Opens = Callable[[], AbstractContextManager[App]]
 OPENAPI = "/api/v1/openapi.json"
+# What programs ask for; everything else is a page for people.
+PROGRAMS = ("/api/", "/log/", "/healthz", "/readyz", "/metrics", "/hooks/", "/u/", "/feeds/", "/fhir/")
 ASKED = frozenset(
     name
     for model in (
         *(episodes.ListQuery, episodes.AsOfQuery, episodes.TimelineQuery, lists.DueQuery, lists.LogQuery),
-        *(audit.EntriesQuery, audit.ExportQuery, access.AccessQuery),
+        *(audit.EntriesQuery, audit.ExportQuery, access.AccessQuery, access.ReviewsQuery, episodes.DiffQuery),
+        due.ExplainQuery,
     )
-    for name in model.model_fields
-) | {"query", "path", "episode", "pathway", "number"}
+    for name in model.model_json_schema()["properties"]  # as they are asked, aliases and all
+) | {"query", "path", "episode", "pathway", "number", "secret", "channel", "token"}
 OF_HTTP = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 
 
@@ -43,7 +60,7 @@ class Web:
     is called once everything stands.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a process is made of
         self,
         opens: Opens,
         *,
@@ -51,16 +68,28 @@ class Web:
         monotonic: Callable[[], float],
         started: Callable[[], None] = lambda: None,
         published: Path | None = None,
+        channels: Configured | None = None,
+        beside: Callable[[App], AbstractContextManager[object]] | None = None,
+        demonstration: bool = False,
     ) -> None:
-        """Put the application together; nothing is opened yet. `published` None: there is no published log."""
+        """Put the application together; nothing is opened yet. `published` None: there is no published log.
+
+        `channels` None: nobody reports anything from outside. `beside` is what works in this process for as long as it
+        serves, None for nothing.
+        """
+        self._beside, self._demonstration = beside, demonstration
         self._opens, self._random, self._monotonic, self._started = opens, random, monotonic, started
-        self._published = published
+        self._published, self._channels = published, channels
         self._service: Service | None = None
         self.routes = self._made()
         self._edge = Edge(self.routes, self.service, monotonic)
+        self._pages = Pages(router(), self.service, monotonic)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, or start and stop."""
+        if scope["type"] == "http" and not scope["path"].startswith(PROGRAMS):
+            await self._pages(scope, receive, send)
+            return
         await self._edge(scope, receive, send)
 
     def living(self) -> AbstractAsyncContextManager[None]:
@@ -83,10 +112,17 @@ class Web:
                 doorkeeper=Doorkeeper(app, self._monotonic),
                 figures=Figures(app, self._published),
                 random=self._random,
+                tries=Tries(self._monotonic),
+                demonstration=self._demonstration,
                 published=self._published,
+                channels=self._channels,
             )
             await run_sync(_warm, app)
             self._started()
+            if self._beside is not None:
+                working = self._beside(app)
+                working.__enter__()  # here, not on another thread: its threads keep to the core of this one
+                stack.push_async_callback(run_sync, working.__exit__, None, None, None)
             yield
 
     def _made(self) -> FastAPI:
@@ -100,7 +136,17 @@ class Web:
             lifespan=self._lifespan,
             redirect_slashes=False,
         )
-        for one in (episodes.router, lists.router, access.router, audit.router, published.router, health.router):
+        for one in (
+            episodes.router,
+            lists.router,
+            due.router,
+            access.router,
+            audit.router,
+            published.router,
+            feeds.router,
+            inbound.router,
+            health.router,
+        ):
             made.router.routes.extend(one.routes)  # each as it is: a router within the router is looked through twice
         made.add_exception_handler(Problem, _problem)
         made.add_exception_handler(StepcareError, _ours)
@@ -166,7 +212,11 @@ TAKES = {
     ("/api/v1/episodes/{episode}/commands", "post"): CommandBody,
     ("/api/v1/episodes/{episode}/preview", "post"): CommandBody,
     ("/api/v1/site/commands", "post"): SiteBody,
+    ("/api/v1/episodes/{episode}/break-glass", "post"): GlassBody,
+    ("/api/v1/access/reviews/{opening}", "post"): ReviewBody,
+    ("/api/v1/episodes/{episode}/due/retry", "post"): RetryBody,
 }
+DECIDED = (RegisterBody, CommandBody, SiteBody)  # these may wait for a second person
 GUARDED = (401, 403, 408, 413, 415, 431, 500, 503)
 
 
@@ -194,7 +244,8 @@ def _described(made: FastAPI) -> dict[str, Any]:
 def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Add to an operation what the framework does not know: its body, its headers, its problems."""
     operation["responses"].pop("422", None)
-    statuses = {500, 503} if path in OPEN else {*GUARDED, 400}
+    is_open = path in OPEN or path.startswith((FEEDS, *OUTSIDE))
+    statuses = {500, 503} if is_open else {*GUARDED, 400}
     if "{" in path:
         statuses.add(404)
     model = TAKES.get((path, method))
@@ -202,13 +253,16 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         schema = {"$ref": f"#/components/schemas/{model.__name__}"}
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
         statuses |= {409, 422}
-        operation["responses"]["202"] = {"description": "It waits for a second person's yes: see request."}
+        if model in DECIDED:
+            operation["responses"]["202"] = {"description": "It waits for a second person's yes: see request."}
+        else:
+            statuses.add(410)
         asks = ["Idempotency-Key"]
         if path.endswith("/commands") and "{" in path:
             statuses |= {410, 412, 428}
             asks.append("If-Match")
         operation.setdefault("parameters", []).extend(HEADERS[one] for one in asks if not path.endswith("/preview"))
-    if path not in OPEN:
+    if not is_open:
         operation["security"] = [{"token": []}]
     for status in sorted(statuses):
         codes = ", ".join(code for code, (one, _, _) in CODES.items() if one == status)

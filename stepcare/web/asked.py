@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import InvalidInput
 from engine.model import Override
+from stepcare.glass import Finding, Reason
 from stepcare.typed import DEEPEST, LONGEST_NAME, LONGEST_TEXT, json_from, moment_from
 from stepcare.web.problem import Problem
 
@@ -22,6 +23,11 @@ Values = Annotated[
 ]
 Moment = Annotated[
     str | None, Field(max_length=40, description="When it happened, an instant with its offset; else it happens now.")
+]
+
+
+EpisodeCommand = Literal[
+    "record", "move", "plan", "start", "stop", "contact", "assign", "snooze", "correct", "sign_off", "resend", "opt_out"
 ]
 
 
@@ -45,7 +51,7 @@ Overrides = Annotated[list[OverrideBody], Field(max_length=MOST_OVERRIDES)]
 class CommandBody(Asked):
     """A command for one episode."""
 
-    kind: Literal["record", "move", "plan", "start", "stop", "contact", "assign", "snooze", "correct", "sign_off"]
+    kind: EpisodeCommand
     values: Values
     overrides: Overrides = []
     of: Annotated[Name | None, Field(description="The request or the plan it is about.")] = None
@@ -91,7 +97,30 @@ class RegisterBody(Asked):
     occurred_at: Moment = None
 
 
-BODIES: tuple[type[Asked], ...] = (CommandBody, SiteBody, RegisterBody)
+class GlassBody(Asked):
+    """Why an episode of another care team is opened, and for how long."""
+
+    reason: Reason
+    text: Annotated[str, Field(max_length=LONGEST_TEXT, description="Why, in your own words; it is sealed.")]
+    minutes: Annotated[int | None, Field(description="For how long, at most what the site allows; else an hour.")] = (
+        None
+    )
+
+
+class ReviewBody(Asked):
+    """What a privacy officer found of an opening."""
+
+    finding: Finding
+    text: Annotated[str, Field(max_length=LONGEST_TEXT, description="Why, in your own words; it is sealed.")]
+
+
+class RetryBody(Asked):
+    """What is to be taken up again."""
+
+    id: Annotated[str, Field(min_length=1, max_length=300, description="As the list of what was put aside shows it.")]
+
+
+BODIES: tuple[type[Asked], ...] = (CommandBody, SiteBody, RegisterBody, GlassBody, ReviewBody, RetryBody)
 Body = TypeVar("Body", bound=Asked)
 
 

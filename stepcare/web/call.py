@@ -14,6 +14,7 @@ from engine.compiled import Compiled
 from engine.errors import InvalidInput, StepcareError
 from engine.model import Actor
 from stepcare.app import App
+from stepcare.channels.configured import Configured
 from stepcare.glass import require_open
 from stepcare.noting import Reader, Shown, note
 from stepcare.web.asked import Asked, body_of, key_of
@@ -21,6 +22,7 @@ from stepcare.web.auth import Caller, Doorkeeper
 from stepcare.web.figures import Figures
 from stepcare.web.problem import Headers, Problem, dumped, problem_of
 from stepcare.web.unsaid import OURS, Unsaid, words_of
+from storage.passwords import Tries
 from storage.seal import Random
 from storage.sight import whose
 
@@ -37,7 +39,10 @@ class Service:
     doorkeeper: Doorkeeper
     figures: Figures
     random: Random
+    tries: Tries
     published: Path | None = None
+    demonstration: bool = False
+    channels: Configured | None = None
     _words: dict[str, frozenset[str]] = field(default_factory=dict)
     _pathways: dict[str, bytes] = field(default_factory=dict)
 

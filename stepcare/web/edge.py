@@ -14,9 +14,10 @@ import structlog
 from anyio.to_thread import run_sync
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
+from engine.errors import StepcareError
 from stepcare.web.auth import Caller
 from stepcare.web.call import Call, Service
-from stepcare.web.problem import MEDIA, Problem
+from stepcare.web.problem import MEDIA, Problem, problem_of
 from storage.tokens import Scope
 
 log = structlog.get_logger("stepcare.web")
@@ -28,6 +29,9 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 OPEN = frozenset({"/healthz", "/readyz"})
 METRICS = "/metrics"
+FEEDS = "/feeds/"  # a calendar program can send no token: the address is the secret, and its route looks at it
+OUTSIDE = ("/hooks/receipts/", "/u/")  # signed, or the address is the secret: their routes look at it, too
+FORMS = "/u/"  # a mail program posts a form there (RFC 8058); nothing of it is read
 READING = ("GET", "HEAD", "OPTIONS")
 MOST_BODY = 256 * 1024
 MOST_HEADERS = 64
@@ -106,6 +110,8 @@ class _Exchange:
             await edge.within(self)
         except Problem as problem:
             await self._refuse(problem)
+        except StepcareError as ours:  # the door itself asks the database who it is
+            await self._refuse(problem_of(ours))
         except Exception as unforeseen:  # noqa: BLE001 - the last resort: it is logged by its kind, and answered
             error = type(unforeseen).__name__
             await self._refuse(Problem("internal"))
@@ -123,7 +129,7 @@ class _Exchange:
         if len(scope["path"]) > MOST_PATH:
             raise Problem("not-found")
         caller = None
-        if scope["path"] not in OPEN:
+        if not _is_open(method, scope["path"]):
             caller = await self._caller()
             caller.require_scope(_scope_for(method, scope["path"]))
         body = await self._body() if method == "POST" else b""  # no other method has one here
@@ -166,7 +172,8 @@ class _Exchange:
                 body = await self._received()
         except TimeoutError:
             raise Problem("request-timeout", headers=((b"connection", b"close"),)) from None
-        if not JSON.fullmatch(self.headers.get(b"content-type", b"")):
+        is_form = self.scope["path"].startswith(FORMS)
+        if not is_form and not JSON.fullmatch(self.headers.get(b"content-type", b"")):
             raise Problem("unsupported-media-type", headers=((b"accept", b"application/json"),))
         return body
 
@@ -223,6 +230,10 @@ class _Exchange:
 
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def _is_open(method: str, path: str) -> bool:
+    return path in OPEN or path.startswith(OUTSIDE) or (path.startswith(FEEDS) and method in READING)
 
 
 def _scope_for(method: str, path: str) -> Scope:

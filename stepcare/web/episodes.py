@@ -13,6 +13,7 @@ from engine.errors import InvalidInput, NotFound, StaleEpisode
 from engine.model import Command, Json, Kind
 from stepcare.answers import option_json
 from stepcare.asof import OCCURRED, RECORDED, occurred_json, recorded_json
+from stepcare.between import between_json
 from stepcare.moment import moment_asked
 from stepcare.past import past_of
 from stepcare.registering import birth_date, known_person, registered
@@ -69,6 +70,15 @@ class AsOfQuery(BaseModel):
     by: Annotated[Literal["recorded", "occurred"], Field(description="By when things were recorded, or occurred.")] = (
         RECORDED
     )
+
+
+class DiffQuery(BaseModel):
+    """Between which two moments."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: Annotated[str, Field(alias="from", max_length=40, description="A day (its end here), an instant, or now.")]
+    last: Annotated[str, Field(alias="to", max_length=40, description="A later one.")]
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -149,6 +159,18 @@ def show_timeline(request: Request, episode: Ref, asked: Annotated[TimelineQuery
     page = [told_json(past, step, compiled) for step in steps[: asked.limit]]
     more = str(steps[asked.limit - 1].index) if len(steps) > asked.limit else ""
     return linked(f"{HERE}/{episode}/timeline", page, asked, more, name="after")
+
+
+@router.get("/{episode}/diff", summary="What changed between two moments")
+def show_diff(request: Request, episode: Ref, asked: Annotated[DiffQuery, Query()]) -> Response:
+    """Give what changed of an episode between two moments, each as it was recorded by then."""
+    call = call_of(request)
+    call.reads_episode(episode)
+    zone, now = call.app.database.zone, call.now()
+    first, last = moment_asked(asked.first, zone, now), moment_asked(asked.last, zone, now)
+    if first.at > last.at:
+        raise Problem("invalid-input", "from is after to: say the earlier moment first.")
+    return json_answer(between_json(past_of(call.app, episode), first, last))
 
 
 # --- commanding ---------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """What the process counts about itself, for Prometheus: no ids, no names, only templates of routes and codes.
 
-Each process answers for itself: with several workers a scrape sees one of them.
+Each process answers for itself: with several web processes a scrape sees one of them. The log and the due work are
+read from the database, and are the same whoever answers.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from engine.errors import StepcareError
 from engine.model import Kind, Outcome
 from stepcare.app import App
 from stepcare.verifier.outcome import NotVerified
+from stepcare.web.due_figures import DueFigures
 from stepcare.witness.state import state_of
 from storage.published import Log, Moment
 
@@ -49,6 +51,7 @@ class Figures:
         self._decisions = cache(decisions.labels)
         self._registry.register(WriterFigures(app))
         self._registry.register(LogFigures(app, published))
+        self._registry.register(DueFigures(app))
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""

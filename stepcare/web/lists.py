@@ -10,8 +10,8 @@ from starlette.responses import Response
 from engine.audit import check_envelope, instant
 from engine.errors import InvalidInput
 from engine.model import Command, Kind, Role
-from stepcare.replay import Replay
-from stepcare.shown import due_line_json, entry_json, entry_line_json, pathway_json
+from stepcare.explained import explained, explained_json
+from stepcare.shown import due_line_json, entry_line_json, pathway_json
 from stepcare.sight import sees, teams_of
 from stepcare.typed import checked
 from stepcare.web.answer import answered
@@ -166,9 +166,10 @@ def list_log(request: Request, asked: Annotated[LogQuery, Query()]) -> Response:
 
 @router.get("/log/{number}", summary="One entry", tags=["log"])
 def show_entry(request: Request, number: Annotated[int, Path(ge=0)]) -> Response:
-    """Give an entry: what was asked and decided, and the bytes its hash is of.
+    """Give an entry as its decision was seen, with the bytes its hash is of.
 
-    It is decided again for that, so that every rule explains itself; what comes out otherwise is named.
+    It is decided again for that, so that every rule explains itself; `check` says whether that is what was decided then.
+    Where its sealed part cannot be opened any more, `check` says why, and the rest is what it says in the clear.
     """
     call = call_of(request)
     call.reads("log")
@@ -179,7 +180,5 @@ def show_entry(request: Request, number: Annotated[int, Path(ge=0)]) -> Response
         call.sees(stored.ep)
     persons = persons_in(call.app.store, stored)
     call.looked("read.log", persons=persons, episodes=[stored.ep] if stored.ep else [], query={"entry": number})
-    redone = Replay(store=call.app.store).one(number)
-    if redone.lost is not None:
-        raise redone.lost
-    return json_answer({**entry_json(redone), "leaf": stored.leaf.hex(), "bytes": stored.entry.decode()})
+    row = explained_json(call.app, explained(call.app, number))
+    return json_answer({**row, "leaf": stored.leaf.hex(), "bytes": stored.entry.decode()})

@@ -46,7 +46,7 @@ def linked(path: str, items: list[Any], asked: BaseModel, place: str, name: str 
     """Give a page, with a Link to the next one where `place` says that there may be more."""
     headers: tuple[tuple[bytes, bytes], ...] = ()
     if place:
-        said = asked.model_dump(mode="json", exclude_defaults=True)
+        said = asked.model_dump(mode="json", exclude_defaults=True, by_alias=True)
         query = urlencode({**said, name: cursor_to(place) if name == "cursor" else place}, doseq=True)
         headers = ((b"link", f'<{path}?{query}>; rel="next"'.encode()),)
     return json_answer({"items": items}, headers=headers)

@@ -18,6 +18,7 @@ from multiprocessing import current_process
 from pathlib import Path
 from time import monotonic
 from types import FrameType
+from urllib.parse import urlsplit
 
 import structlog
 import uvicorn
@@ -25,11 +26,14 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from engine.errors import Conflict, InvalidInput, StepcareError
-from stepcare.app import App, open_app, settle, wall_clock
+from stepcare.app import App, CorrectedClock, open_app, settle, wall_clock
+from stepcare.channels.configured import configured
 from stepcare.log import configure_log
-from stepcare.settings import Settings, read_settings
+from stepcare.settings import DEMONSTRATED, Settings, read_settings
 from stepcare.web.api import Web
 from stepcare.web.wire import BoundedProtocol
+from stepcare.worker.setup import working
+from storage.sqlite import Files
 
 BACKLOG = 1024
 STOP_SECONDS = 20  # for requests in flight; a commit takes milliseconds
@@ -62,10 +66,17 @@ def service_settings(database: str | None = None) -> Settings:
     return found.model_copy(update={name: value for name, value in usual.items() if name not in said})
 
 
-def serve(address: Address, database: str | None, workers: int) -> None:
-    """Serve until a signal says stop. Raises Conflict for an address that is taken, and whatever opening raises."""
+def serve(address: Address, database: str | None, workers: int, *, worker: bool = True) -> None:
+    """Serve until a signal says stop; `worker` False: whatever the settings say, somebody else does the due work.
+
+    Raises Conflict for an address that is taken, and whatever opening raises.
+    """
     settings = service_settings(database)
+    _require_invented(settings)
+    if not worker:
+        os.environ["STEPCARE_WORKER"] = "false"
     _open_log(settings)
+    configured(settings.channels_file, place=settings.messages_folder)
     with opens(settings)():
         pass  # what is missing or wrong is said before anything listens, and once, not by each worker
     listening = listen(address)
@@ -82,9 +93,19 @@ def serve(address: Address, database: str | None, workers: int) -> None:
             address.uds.unlink(missing_ok=True)
 
 
+def _require_invented(settings: Settings) -> None:
+    """Refuse to let anybody in by a click where the people may be real."""
+    embedded = urlsplit(settings.database).scheme in ("", "sqlite")
+    if settings.demonstration and not (embedded and (Files.of(settings.database).directory / DEMONSTRATED).is_file()):
+        raise InvalidInput(
+            f"STEPCARE_DEMONSTRATION lets anybody in, and no demonstration made {settings.database}: unset it, and give "
+            "colleagues passwords with `stepcare user password`."
+        )
+
+
 def opens(settings: Settings) -> Callable[[], AbstractContextManager[App]]:
     """Give what opens the database of these settings."""
-    return lambda: open_app(settings.database, vault=settings.vault_directory)
+    return lambda: open_app(settings.database, CorrectedClock(), settings.vault_directory)
 
 
 def web() -> Web:
@@ -97,6 +118,9 @@ def web() -> Web:
         monotonic=monotonic,
         started=lambda: settle(_number(settings)),
         published=settings.published_folder,
+        demonstration=settings.demonstration,
+        channels=configured(settings.channels_file, place=settings.messages_folder),
+        beside=(lambda app: working(app, settings)) if settings.worker else None,
     )
 
 

@@ -24,6 +24,7 @@ OURS = frozenset(
         *("kind", "values", "overrides", "rule", "reason", "text", "of", "occurred_at", "form", "transition", "to"),
         *("record", "due_item", "until", "owner", "team", "answer", "name", "value", "patient", "person", "language"),
         *("born", "contacts", "email", "sms", "telephone", "letter", "pathway", "zone", "yes", "no", "true", "false"),
+        *("minutes", "finding"),
     }
 )
 

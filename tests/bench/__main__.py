@@ -20,11 +20,15 @@ from tests.bench.beside import beside_others
 from tests.bench.counts import PAGE, alone
 from tests.bench.durable import on_a_server, on_one_file
 from tests.bench.figures import Section, judged, left_out, missed
+from tests.bench.firing import fire_and_deliver
+from tests.bench.lateness import how_late
 from tests.bench.million import at_size
 from tests.bench.over_http import over_http
 from tests.bench.sealing import seal_and_prove
 from tests.bench.sites import Start
 from tests.bench.verifying import verify_fast
+from tests.bench.waiting import among_a_million
+from tests.bench.writing import people_beside
 from tests.servers import Server
 
 MARK = "<!-- measured: everything below is written by make bench -->"
@@ -41,10 +45,14 @@ PARTS: dict[str, Part] = {
     "verifying": lambda _, folder: verify_fast(folder),
     "peers": beside_others,
     "http": over_http,
+    "firing": fire_and_deliver,
+    "lateness": how_late,
+    "waiting": among_a_million,
+    "writing": people_beside,
     "million": lambda _, folder: at_size(folder, int(os.environ.get(EPISODES) or MANY)),
 }
 
-GROUPS = {"durable": ["sqlite", "postgres"]}
+GROUPS = {"durable": ["sqlite", "postgres"], "due": ["firing", "lateness", "waiting", "writing"]}
 
 
 def processor() -> str:

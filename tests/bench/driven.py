@@ -30,13 +30,13 @@ def settle() -> None:
 
 def drive(prepare: Callable[[Order], list[Act]]) -> None:
     """Follow orders until there are no more. `prepare` makes one act for each caller, before any time is taken."""
-    _say({"ready": True})
+    say({"ready": True})
     for line in sys.stdin:
         order = json.loads(line)
         acts = prepare(order)
-        _say({"prepared": True})
+        say({"prepared": True})
         sys.stdin.readline()  # all processes begin together
-        _say(measured(acts, float(order["seconds"])))
+        say(measured(acts, float(order["seconds"])))
 
 
 def measured(acts: list[Act], seconds: float) -> dict[str, Any]:
@@ -83,6 +83,7 @@ class _Caller:
             now = after
 
 
-def _say(found: dict[str, Any]) -> None:
+def say(found: dict[str, Any]) -> None:
+    """Put a line out."""
     sys.stdout.write(f"{json.dumps(found)}\n")
     sys.stdout.flush()

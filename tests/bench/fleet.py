@@ -70,6 +70,11 @@ class Driven:
             env={**environment, "PYTHONPATH": str(ROOT)},
         )
 
+    @property
+    def id(self) -> int:
+        """Give the process's number."""
+        return self._process.pid
+
     def tell(self, line: str) -> None:
         """Send a line."""
         assert self._process.stdin is not None

@@ -90,13 +90,13 @@ def over_http(start: Start, folder: Path) -> Section:
 
 def _turns(place: Place, workers: int, who: str, folder: Path) -> list[Figure]:
     folder.mkdir()
-    asked = _prepared(place, folder)
+    asked = prepared(place, folder)
     with ExitStack() as stack:
         words = [sys.executable, "-m", "stepcare", "serve", "--port", "0", "--workers", str(workers)]
-        ours = stack.enter_context(_serving(words, place.settings, folder / "ours.log"))
+        ours = stack.enter_context(serving(words, place.settings, folder / "ours.log"))
         (folder / "answer.json").write_text(json.dumps(_answer(ours, asked)), encoding="utf-8")
         words = [sys.executable, "-m", "tests.bench.noop", str(workers)]
-        noop = stack.enter_context(_serving(words, {ANSWER: str(folder / "answer.json")}, folder / "noop.log"))
+        noop = stack.enter_context(serving(words, {ANSWER: str(folder / "answer.json")}, folder / "noop.log"))
         for address in (ours, noop):
             _warm(address, asked, workers)
         theirs, mine = [], []
@@ -144,7 +144,7 @@ def _figures(who: str, mine: list[Served], theirs: list[Served]) -> Iterator[Fig
 # --- what is asked --------------------------------------------------------------------------------------------------
 
 
-def _prepared(place: Place, folder: Path) -> Asked:
+def prepared(place: Place, folder: Path) -> Asked:
     """Register the episodes, and make a token."""
     ids = [f"e-{folder.name}-{number}" for number in range(EPISODES)]
     secret = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
@@ -221,7 +221,7 @@ def _wrk(address: str, asked: Asked, seconds: int) -> Served:
 
 
 @contextmanager
-def _serving(words: list[str], settings: Mapping[str, str], log: Path) -> Iterator[str]:
+def serving(words: list[str], settings: Mapping[str, str], log: Path) -> Iterator[str]:
     """Start a service, give its address once it is told, and stop it."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STEPCARE_")}
     with log.open("wb") as out:

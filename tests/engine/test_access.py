@@ -10,7 +10,7 @@ from engine.model import Actor, Episode, Kind, Person, Role
 ORACLE = {
     Kind.REGISTER: "cal",
     Kind.RECORD: "capl",
-    Kind.MOVE: "caplodsr",
+    Kind.MOVE: "caplodr",  # and no job: it fires, delivers and notes, and moves nobody
     Kind.PLAN: "apl",
     Kind.START: "apl",
     Kind.STOP: "apl",
@@ -22,6 +22,11 @@ ORACLE = {
     Kind.PUBLISH: "o",
     Kind.SET_PARAMETER: "old",
     Kind.FIRE: "s",
+    Kind.DELIVER: "s",
+    Kind.RESEND: "cal",
+    Kind.OPT_OUT: "capls",
+    Kind.CLOCK: "s",
+    Kind.ABSENCE: "cald",
     Kind.HOLD: "r",
     Kind.RELEASE: "r",
     Kind.ERASE: "r",

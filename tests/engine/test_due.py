@@ -94,14 +94,15 @@ def test_a_late_entry_sends_no_burst() -> None:
 
 
 def test_a_person_who_did_not_consent_gets_no_message() -> None:
-    """Not asked is not a yes: without consent to contact nothing is queued for the person."""
+    """Not asked is not a yes: without consent to contact nothing is queued for the person, and it is said why."""
     world = episode_in("self_care")
     registration = world.episode.records[0].id
     world.do(ANN, Kind.CORRECT, {"record": registration, "contact_consent": None})
 
     world.day(27)
 
-    assert not [message for message in world.episode.messages if message.recipient == "patient"]
+    theirs = [message for message in world.episode.messages if message.recipient == "patient"]
+    assert {(message.status, message.reason) for message in theirs} == {("suppressed", "no_consent")}
 
 
 def test_snoozed_work_waits_and_is_not_forgotten() -> None:

@@ -269,5 +269,6 @@ def test_a_death_in_one_episode_silences_the_others() -> None:
     first.do(RAVI, Kind.SIGN_OFF, {"answer": "yes"}, of=undo.command.id)
 
     assert dead.deceased == ("e1",)
-    assert not [message for message in second.episode.messages if message.recipient == "patient"]
+    theirs = [message for message in second.episode.messages if message.recipient == "patient"]
+    assert {(message.status, message.reason) for message in theirs} == {("suppressed", "deceased")}
     assert first.episode.person.deceased == ()

@@ -147,7 +147,14 @@ SOUND: Mapping[str, Any] = {
             "done_by": ["record scores", "T7"],
             "done_when": "scores.pain is known",
             "ladder": [
-                {"at": "day", "kind": "remind", "to": "patient", "template": "hello", "repeat": "day"},
+                {
+                    "at": "day",
+                    "kind": "remind",
+                    "to": "patient",
+                    "template": "hello",
+                    "repeat": "day",
+                    "expires": "day",
+                },
                 {"at": "day", "kind": "propose", "to": "lead", "proposes": "reassessment"},
             ],
         },
@@ -750,6 +757,80 @@ def test_no_due_item_proposes_itself_without_delay() -> None:
     )
 
 
+WORKING = {
+    "title": "worked", "type": "codes", "options": ["mon", "tue"], "default": ["mon"], "at_least": 1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("word", "changes", "why"),
+    [
+        ("to", [("due/reassessment/ladder/0/expires", None)], "never expires"),
+        ("catch_up", [("due/reassessment/priority", "emergency")], "may be dropped"),
+        ("expires", [("due/reassessment/priority", "urgent")], "expires, and its work is urgent"),
+        ("roll", [("due/reassessment/ladder/0/roll", "following")], "declare working_days"),
+        (
+            "roll",
+            [("due/reassessment/ladder/0/roll", "following"), ("parameters/working_days", {**WORKING, "at_least": 0})],
+            "at least one of mon",
+        ),
+        (
+            "roll",
+            [
+                ("due/reassessment/ladder/0/roll", "preceding"),
+                ("parameters/working_days", WORKING),
+                ("due/reassessment/calendar", False),
+            ],
+            "counts hours",
+        ),
+        (
+            "roll",
+            [
+                ("due/reassessment/ladder/0/roll", "modified_following"),
+                ("parameters/working_days", WORKING),
+                ("parameters/hours", duration("PT72H")),
+                ("due/reassessment/ladder/0/at", "hours"),
+            ],
+            "counts hours",
+        ),
+    ],
+)
+def test_the_words_of_a_rung_go_together(word: str, changes: list[tuple[str, Any]], why: str) -> None:
+    """No reminder for ever, no emergency dropped, no hour rolled to a working day, no week without one."""
+    found = [one for one in proved(*changes) if one.path == ("due", "reassessment", "ladder", 0, word)]
+
+    assert [one.code for one in found] == ["rung"]
+    assert why in found[0].message
+
+
+def test_a_rung_may_roll_where_somebody_works() -> None:
+    """A pack that says which days are worked may put staff messages on them."""
+    assert not proved(("due/reassessment/ladder/1/roll", "following"), ("parameters/working_days", WORKING))
+
+
+@pytest.mark.parametrize(
+    ("parameter", "why"),
+    [
+        ({**WORKING, "default": []}, "at least 1"),
+        ({"title": "closed", "type": "dates", "default": ["2026-02-29"]}, "no day"),
+        ({"title": "closed", "type": "dates", "default": ["2026-12-25"], "at_least": 2}, "at least 2"),
+        ({"title": "quiet", "type": "time", "default": "22:00", "high": "21:00"}, "after 21:00"),
+        ({"title": "quiet", "type": "time", "default": "07:00", "low": "08:00"}, "before 08:00"),
+    ],
+)
+def test_pack_08_calendars_and_clocks_have_bounds_too(parameter: dict[str, object], why: str) -> None:
+    """A pack without a working day, a day that is none, an hour of silence that begins too late."""
+    assert why in the_finding("PACK-08", "parameters/new/default", ("parameters/new", parameter)).message
+
+
+def test_a_list_of_days_is_no_fact_of_a_rule() -> None:
+    """Closed days say when work is done; no rule may rest on them."""
+    closed = {"title": "closed", "type": "dates", "default": ["2026-12-25"]}
+
+    assert not proved(("parameters/closed", closed))
+    assert "param.closed" not in names(Pathway.model_validate({**SOUND, "parameters": {"closed": closed}}))
+
+
 # --- references --------------------------------------------------------------------------------------------------
 
 
@@ -779,6 +860,7 @@ def test_no_due_item_proposes_itself_without_delay() -> None:
         ("due/reassessment/ladder/0/at", "nothing"),
         ("due/reassessment/ladder/0/repeat", "nothing"),
         ("due/reassessment/ladder/0/template", "nothing"),
+        ("due/reassessment/ladder/0/expires", "nothing"),
         ("due/reassessment/ladder/1/proposes", "nothing"),
         ("due/check/anchor", "nothing"),
         ("due/check/due", "field nothing"),

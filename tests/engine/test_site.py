@@ -76,6 +76,46 @@ def test_a_value_that_cannot_be_is_an_error(name: str, value: Json) -> None:
     assert decision.events == ()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("closed_days", ["2026-12-25", "2026-01-01", "2026-12-25"], ["2026-01-01", "2026-12-25"]),
+        ("closed_days", [], []),
+        ("closed_days", "2026-12-25", None),
+        ("closed_days", ["25.12.2026"], None),
+        ("working_days", ["mon", "sat"], ["mon", "sat"]),
+        ("working_days", [], None),
+        ("working_days", ["monday"], None),
+        ("quiet_from", "13:00", "13:00"),
+        ("quiet_from", "21:00", "21:00"),
+        ("quiet_from", "21:01", None),
+        ("quiet_from", "00:00", None),
+        ("quiet_until", "07:59", None),
+        ("send_jitter", "PT0M", "PT0M"),
+        ("send_jitter", "PT1H", "PT1H"),
+        ("send_jitter", "PT61M", None),
+        ("send_jitter", "-PT1M", None),
+        ("remind_expires", "PT0M", None),
+    ],
+)
+def test_calendars_and_hours_of_silence_are_set_within_bounds(name: str, value: Json, kept: Json) -> None:
+    """A site has a working day, real dates, and may be quieter than eight to nine, never louder."""
+    decision = ask(Site(), OTTO, Kind.SET_PARAMETER, name=name, value=value)
+
+    assert (decision.outcome is Outcome.INVALID) is (kept is None)
+    assert fold_site(Site(), decision.events).parameters.get(name) == kept
+
+
+def test_the_administrator_keeps_the_calendar() -> None:
+    """Holidays are no clinical matter: who runs the place may enter them, and nothing clinical."""
+    admin = Actor(id="adam", role=Role.ADMINISTRATOR)
+
+    told = ask(Site(), admin, Kind.SET_PARAMETER, name="closed_days", value=["2026-12-25"])
+
+    assert told.outcome is Outcome.ACCEPTED, told.failed
+    assert ask(Site(), admin, Kind.SET_PARAMETER, name="reassess_due", value="P28D").failed == ("ROLE-01",)
+
+
 def test_who_may_not_is_told_who_may() -> None:
     """The coordinator sets no parameter; the lead sets none that belongs to the pathway owner."""
     assert ask(Site(), ANN, Kind.SET_PARAMETER, name="remind_first_at", value="-P5D").failed == ("ROLE-01",)

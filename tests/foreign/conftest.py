@@ -39,8 +39,16 @@ class Foreign:
 
     def check(self, vkey: str, logs: Iterable[Sequence[Path]]) -> list[str]:
         """Check each folder with the checkpoints kept of it; gives an answer each: `ok SIZE` or `BAD why`."""
-        asked = "".join("\t".join(map(str, one)) + "\n" for one in logs)
-        words = [str(self.program), vkey]
+        return self._asked(vkey, ["\t".join(map(str, one)) for one in logs])
+
+    def flips(self, vkey: str, folder: Path, name: str, start: int, step: int) -> tuple[int, list[int]]:
+        """Check a folder with a bit of one file changed, at every `step`-th byte: how many, and the bytes it missed."""
+        (answer,) = self._asked(vkey, [f"flip\t{folder}\t{name}\t{start}\t{step}"])
+        count, *missed = map(int, answer.split())
+        return count, missed
+
+    def _asked(self, vkey: str, lines: Iterable[str]) -> list[str]:
+        words, asked = [str(self.program), vkey], "".join(f"{line}\n" for line in lines)
         done = subprocess.run(words, input=asked, capture_output=True, text=True, check=False, timeout=300)  # noqa: S603 - built here
         assert not done.stderr
         return done.stdout.splitlines()

@@ -32,7 +32,7 @@ NOT_RELAXANT: tuple[tuple[str, Level, dict[str, Json]], ...] = (
 )
 TELLING = (
     *(Role.COORDINATOR, Role.ASSESSOR, Role.PROCEDURALIST, Role.LEAD),
-    *(Role.PATHWAY_OWNER, Role.PRIVACY_OFFICER, Role.ADMINISTRATOR, Role.SERVICE),
+    *(Role.PATHWAY_OWNER, Role.PRIVACY_OFFICER, Role.ADMINISTRATOR),
 )
 RESULT: Mapping[str, Json] = {"outcome": "no_serious_cause", "result_on": on(0), "document": "letter"}
 

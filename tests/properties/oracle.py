@@ -11,7 +11,7 @@ from engine.decision import Decision, Moved, Put
 from engine.model import Command, Episode, Kind, Level, Outcome, Record, Request, Role
 
 C, A, P, L = Role.COORDINATOR, Role.ASSESSOR, Role.PROCEDURALIST, Role.LEAD
-ANYONE = frozenset({C, A, P, L, Role.PATHWAY_OWNER, Role.PRIVACY_OFFICER, Role.ADMINISTRATOR, Role.SERVICE})
+ANYONE = frozenset({C, A, P, L, Role.PATHWAY_OWNER, Role.PRIVACY_OFFICER, Role.ADMINISTRATOR})
 
 STEPS = ("self_care", "professional", "injection", "multidisciplinary")
 OPEN = ("intake", "assessment", *STEPS, "maintenance", "further_evaluation", "on_hold")

@@ -1,8 +1,9 @@
 """A site that is ready to work: migrated, the shipped pathway published, a cast of colleagues; and a way to ask it."""
 
 import json
+import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from stepcare.cli import app
+from stepcare.publishing import proved_pack
+from storage.migrate import Founding, migrate
+from tests.storage.homes import Directory
+from tests.worker.clinic import MORNING, Clinic
+from workflows.load import Loaded
 
 Run = Callable[..., Result]
 CAST = {
@@ -79,3 +85,26 @@ def episode(asked: Callable[..., Any]) -> str:
     """Open an episode, in intake."""
     found = asked("episode", "open", "--as", "ann", "--name", "Alva Ludens", "region=upper_back", "onset=2026-01-12")
     return str(found["episode"])
+
+
+@pytest.fixture(scope="session")
+def shipped_pack() -> Loaded:
+    """Read and prove the shipped pathway once."""
+    return proved_pack("mid_upper_back")
+
+
+@pytest.fixture
+def clinic(tmp_path: Path, shipped_pack: Loaded) -> Iterator[Clinic]:
+    """Give a clinic with a clock that goes where it is told, and channels that write down what they were given."""
+    place = tmp_path / "clinic"
+    migrate(place, Founding(now=MORNING, origin="clinic.example/log"), random=secrets.token_bytes)
+    made = Clinic(Directory(place), shipped_pack)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def typed(clinic: Clinic, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Type commands at the clinic's data."""
+    monkeypatch.setenv("STEPCARE_DATABASE", clinic.home.address)
+    return ran

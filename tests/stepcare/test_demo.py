@@ -298,7 +298,7 @@ def test_the_demonstrations_log_is_sealed_and_verifies(tmp_path: Path) -> None:
     """Told twice into one directory: each time the sealer publishes the new log whole, and the verifier accepts it."""
     data = tmp_path / "demo"
     for seed in ("1", "2"):
-        asked = ["--data", str(data), "demo", "--episodes", "2", "--days", "20", "--seed", seed]
+        asked = ["--data", str(data), "demo", "--episodes", "2", "--days", "20", "--seed", seed, "--no-serve"]
         told = CliRunner().invoke(command_line, asked)
         report = check(data / "published", Asked(trust=Trust(keys=(Key.parse((data / "sealer/vkey").read_text()),))))
 
@@ -309,7 +309,7 @@ def test_the_demonstrations_log_is_sealed_and_verifies(tmp_path: Path) -> None:
 
 def test_the_summary_for_people_names_the_parts(tmp_path: Path) -> None:
     """People read how many, what is owed, what was reached, whether the log holds, and what to type next."""
-    asked = ["--data", str(tmp_path / "demo"), "demo", "--episodes", "2", "--days", "20"]
+    asked = ["--data", str(tmp_path / "demo"), "demo", "--episodes", "2", "--days", "20", "--no-serve"]
     told = CliRunner().invoke(command_line, asked)
 
     assert told.exit_code == 0, told.stderr

@@ -23,7 +23,7 @@ def test_an_opening_is_reviewed_after_its_person_was_erased(staffed: Run) -> Non
     opening = str(told("episode", "break-glass", episode, *why, "--as", "otto")["opening"])
     erased(person)
 
-    reviewed = staffed("audit", "review", opening, "--finding", "justified", "--note", "Ann was away.", *PETRA)
+    reviewed = staffed("audit", "review", opening, "--finding", "justified", "--text", "Ann was away.", *PETRA)
 
     assert reviewed.exit_code == 0, reviewed.stderr
     assert "your words are not" in reviewed.stderr

@@ -187,6 +187,22 @@ def test_one_changed_byte_of_a_disclosure_is_refused(staffed: Run, tmp_path: Pat
     assert staffed("audit", "disclose", "--check", str(file)).exit_code == 6
 
 
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_disclosure_is_json_or_nothing(staffed: Run, tmp_path: Path, form: str) -> None:
+    """Another form could not be checked, so it is refused with the remedy, and nothing is noted; a check speaks any form."""
+    somebody(staffed, "Somebody")
+
+    refused = staffed("audit", "disclose", "1", "--as", "aziz", "--output", form)
+
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert f"leave --output {form} away" in refused.stderr
+    shown = json.loads(staffed("audit", "disclose", "1", "--as", "aziz").stdout)
+    (tmp_path / "shown.json").write_text(json.dumps(shown), encoding="utf-8")
+    checked = staffed("audit", "disclose", "--check", str(tmp_path / "shown.json"), "--output", form)
+    assert checked.exit_code == 0
+    assert checked.stdout.startswith("name,value" if form == "csv" else '{"entry": 1,')
+
+
 def test_others_still_disclose_after_an_erasure(staffed: Run, tmp_path: Path) -> None:
     """The erased person's sections are closed for ever; everybody else's verify as before."""
     person, _ = closed(staffed, "Somebody")

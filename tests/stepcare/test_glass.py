@@ -36,7 +36,7 @@ def test_an_episode_of_another_team_is_opened_and_reviewed(run: Run, asked: Aske
     (waiting,) = asked("audit", "reviews", *PRIYA)
     assert (waiting["number"], waiting["actor"], waiting["episode"]) == (opened["opening"], "otto", episode)
     assert (waiting["reason"], waiting["text"], waiting["reads"]) == ("cover", "Covering for Ann this week.", 1)
-    asked("audit", "review", str(opened["opening"]), "--finding", "justified", "--note", "Ann was away.", *PRIYA)
+    asked("audit", "review", str(opened["opening"]), "--finding", "justified", "--text", "Ann was away.", *PRIYA)
     assert asked("audit", "reviews", *PRIYA) == []
     (kept,) = asked("audit", "reviews", "--all", *PRIYA)
     assert (kept["finding"], kept["reviewer"]) == ("justified", "priya")
@@ -50,13 +50,30 @@ def test_nobody_reviews_their_own(run: Run, episode: str, person: str) -> None:
     number = "1"  # the fixture looked first
 
     own = run(
-        "audit", "review", number, "--finding", "justified", "--note", "I was right.", "--as", "paul:privacy_officer"
+        "audit", "review", number, "--finding", "justified", "--text", "I was right.", "--as", "paul:privacy_officer"
     )
 
     assert own.exit_code == 4
     assert "nobody reviews their own" in own.stderr
-    assert run("audit", "review", number, "--finding", "fine", "--note", "Ann was away.", *PRIYA).exit_code == 2
-    assert run("audit", "review", "99", "--finding", "justified", "--note", "Ann was away.", *PRIYA).exit_code == 3
+    assert run("audit", "review", number, "--finding", "fine", "--text", "Ann was away.", *PRIYA).exit_code == 2
+    assert run("audit", "review", "99", "--finding", "justified", "--text", "Ann was away.", *PRIYA).exit_code == 3
+    assert person
+
+
+def test_why_a_review_came_out_so_is_said_by_text_and_by_its_former_name(
+    run: Run, asked: Asked, episode: str, person: str
+) -> None:
+    """One word for one's own words everywhere; --note goes on to work, unlisted; with neither it is asked for."""
+    numbers = [asked("episode", "break-glass", episode, *WHY, *OTTO)["opening"] for _ in range(2)]
+    review = ("--finding", "justified", *PRIYA)
+
+    nothing = run("audit", "review", str(numbers[0]), *review)
+    first = run("audit", "review", str(numbers[0]), "--text", "Ann was away.", *review)
+    second = run("audit", "review", str(numbers[1]), "--note", "Ann was away.", *review)
+
+    assert (nothing.exit_code, first.exit_code, second.exit_code) == (2, 0, 0)
+    assert "Say why in your own words" in nothing.stderr
+    assert "--note" not in run("audit", "review", "--help").stdout
     assert person
 
 
@@ -76,7 +93,7 @@ def test_who_may_not_or_need_not_open_is_refused(run: Run, episode: str, who: st
 
 
 @pytest.mark.parametrize(
-    "command", [("reviews",), ("review", "0", "--finding", "justified", "--note", "Ann was away.")]
+    "command", [("reviews",), ("review", "0", "--finding", "justified", "--text", "Ann was away.")]
 )
 @pytest.mark.parametrize("who", ["ann", "aziz", "lena"])
 def test_reviewing_is_the_privacy_officers(run: Run, episode: str, who: str, command: tuple[str, ...]) -> None:

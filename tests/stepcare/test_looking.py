@@ -32,6 +32,8 @@ READS: dict[str, tuple[tuple[str, ...], str]] = {
     "audit hold list": (PRIYA, "read.log"),
     "due list": (("--as", "ann"), "read.list"),
     "due explain": (("EPISODE", "--as", "ann"), "read.episode"),
+    "due parked": (("--as", "ann"), "read.list"),
+    "feed show": (("--for", "ann", "--as", "ann"), "read.list"),
     "audit verify": (AZIZ, "log.verify"),
     "audit replay": (AZIZ, "log.verify"),
     "audit show": (("--last", "3", *AZIZ), "read.log"),
@@ -39,7 +41,7 @@ READS: dict[str, tuple[tuple[str, ...], str]] = {
     "audit export": (("--out", "OUT", *AZIZ), "log.export"),
     "audit access": (("--person", "PERSON", *AZIZ), "log.access"),
     "audit reviews": (PRIYA, "break_glass.queue"),
-    "audit review": (("0", "--finding", "justified", "--note", "The ward was closed."), "break_glass.reviewed"),
+    "audit review": (("0", "--finding", "justified", "--text", "The ward was closed."), "break_glass.reviewed"),
     "audit subject": (("PERSON", "--out", "OUT", *PRIYA), "subject.export"),
 }
 MORE: dict[str, tuple[str, ...]] = {
@@ -61,10 +63,17 @@ NOBODYS: dict[str, str] = {
     **dict.fromkeys(("audit hold add", "audit hold release"), "an entry of the main log"),
     **dict.fromkeys(("audit announce-key", "audit census", "audit rotate-vault-key"), "about no person"),
     **dict.fromkeys(("audit checkpoint", "user list"), "a size and a root; colleagues"),
+    **dict.fromkeys(("due stats", "due run", "worker", "due guard lift"), "numbers, about nobody"),
+    "due bounce": "an entry of the main log, and a word",
+    "channels check": "about no person",
+    "due retry": "an entry of the main log, or nothing is shown",
     **dict.fromkeys(("token add", "token list", "token revoke"), "colleagues' tokens"),
+    **dict.fromkeys(("feed new", "feed list", "feed revoke"), "colleagues' addresses"),
+    **dict.fromkeys(("user contact", "user away", "user password", "due calendar"), "about no person"),
 }
 # Those of colleagues at work on other parts; each says where it is held to the same.
 ELSEWHERE: dict[str, str] = {
+    "feed invitation": "tests/feeds/test_cli.py: read.episode",
     "audit proof": "tests/publish: log.proof",
     "audit disclose": "tests/stepcare/test_erasing.py: log.disclose",
     "audit retain": "an entry of the main log; listing what is due is read.log",

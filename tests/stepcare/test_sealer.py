@@ -226,6 +226,21 @@ def test_what_is_not_sealed_cannot_be_proved_yet(sealed: Path, asked: Ask, run: 
     assert not (tmp_path / "p").exists()
 
 
+@pytest.mark.usefixtures("sealed")
+def test_a_reference_is_mended_as_everywhere(
+    asked: Ask, run: Run, episode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed in small letters it is the same episode, and the folder has its proper name; a slip in it is noticed."""
+    monkeypatch.chdir(tmp_path)
+
+    row = asked("audit", "proof", "--episode", episode.lower(), "--as", "aziz")
+
+    assert (row["episode"], row["folder"]) == (episode, f"proof-{episode}")
+    assert (tmp_path / f"proof-{episode}").is_dir()
+    assert run("audit", "proof", "--episode", f"{episode}X", "--as", "aziz").exit_code == 2
+    assert run("audit", "proof", "--episode", "nothing", "--as", "aziz").exit_code == 3
+
+
 def test_proofs_are_for_who_may_read_the_log(sealed: Path, run: Run, episode: str, tmp_path: Path) -> None:
     """A coordinator may not have a proof made, whichever way it is asked for."""
     for words in (["0"], ["--episode", episode]):

@@ -9,13 +9,24 @@ from storage.connection import Connection, rows
 from storage.tables import TABLES, Row
 
 AROUND = ("pack", "parameter_set", "meta")
+# The first version's columns are fewer …
 SINCE = frozenset(
-    {("due_item", "team"), ("due_item", "assignee"), ("due_item", "place")}
-)  # the first version's columns are fewer
+    {
+        *(("due_item", name) for name in ("team", "assignee", "place")),
+        ("timer", "parked"),
+        *(("message", name) for name in ("category", "reason", "follows", "reference", "lease_owner", "lease_until")),
+        *(("message", name) for name in ("fence", "attempt", "last_error", "parked", "try_at", "stage")),
+        *(("delivery_attempt", name) for name in ("fence", "worker", "channel", "receiver")),
+    }
+)
+# … and its tables too; workers are others every time.
 LATER = frozenset(
-    {"token", "access_entry", "access_head", "access_sealed", "access_seen", "erasure"}
-)  # and its tables too
-AFTER = ("due_item", "timer", "message", "delivery_attempt", "idempotency", "worker")
+    {
+        *("token", "access_entry", "access_head", "access_sealed", "access_seen", "erasure"),
+        *("delivery_receipt", "delivery_run", "worker", "pump_stat", "bucket", "feed", "digest", "session"),
+    }
+)
+AFTER = ("due_item", "timer", "message", "delivery_attempt", "idempotency")
 
 
 def replay(source: Connection, target: Connection) -> None:

@@ -24,6 +24,7 @@ from storage.access_verify import CLOSED, verify_access
 from storage.connection import Connection
 from storage.database import Database
 from storage.retention import take_away
+from storage.statements import SQLITE
 from storage.store import Store
 from storage.verify import Report, Verdict
 from storage.walk import opener_of
@@ -135,7 +136,7 @@ def before(minute: int, count: int) -> Retained:
 
 def shorten(connection: Connection, minute: int, run: int, count: int) -> None:
     """Take away what was noted before this minute, by a run of this entry."""
-    take_away(connection, before(minute, count), run)
+    take_away(connection, before(minute, count), run, SQLITE)
 
 
 def run_by_the_door(database: Database, minute: int, count: int) -> int:

@@ -63,11 +63,12 @@ ROWS = {
     "a second row of what the database is": ("INSERT INTO meta SELECT 2, created_at, vault, zone FROM meta", "1, 2"),
     "a delivery attempt": (
         (
-            "INSERT INTO delivery_attempt SELECT 99, episode_id, id, '2026-03-02T08:00:00.000000Z', 'sent', NULL, '' "
-            "FROM message LIMIT 1"
+            "INSERT INTO delivery_attempt SELECT 99, episode_id, 'nothing', '2026-03-02T08:00:00.000000Z', 'accepted', "
+            "NULL, '', 1, 'w1', 'console', '' FROM message LIMIT 1"
         ),
         "Row 99",
     ),
+    "a run that took tries away": ("INSERT INTO delivery_run SELECT 7, '2026-03-02T08:00:00.000000Z', 3", "(7,)"),
     "a sealed part of no entry": (
         "INSERT INTO audit_sealed SELECT 777, blob, key_id, person_ref FROM audit_sealed WHERE idx = 9",
         "without its entry",

@@ -129,7 +129,8 @@ def test_what_was_appended_stays(intruder: Connection, table: str, attack: str) 
 def test_a_delivery_attempt_stays(intruder: Connection) -> None:
     """What was tried with a message is kept as it was tried."""
     (episode, message) = intruder.execute("SELECT episode_id, id FROM message").fetchone()
-    add = "INSERT{} INTO delivery_attempt VALUES (7, :episode, :message, '2026', 'accepted', NULL, '')"
+    row = "(7, :episode, :message, '2026', 'accepted', NULL, '', 1, 'w1', 'console', '')"
+    add = f"INSERT{{}} INTO delivery_attempt VALUES {row}"
     assert not attempt(intruder, add.format(""), episode=episode, message=message)
     before = dump(intruder)
 

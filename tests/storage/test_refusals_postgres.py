@@ -134,7 +134,8 @@ def test_a_delivery_attempt_stays(server: Server, own: str, who: str) -> None:
     with sitting(server, own, APP) as app:
         assert not refusal(
             app,
-            "INSERT INTO delivery_attempt SELECT 7, episode_id, id, '2026', 'accepted', NULL, '' FROM message LIMIT 1",
+            "INSERT INTO delivery_attempt SELECT 7, episode_id, id, '2026', 'accepted', NULL, '', 1, 'w1', 'console', '' "
+            "FROM message LIMIT 1",
         )
     with sitting(server, own, who) as connection:
         before = dump(connection)

@@ -40,8 +40,9 @@ NOT_VOUCHED = {*UNVOUCHED, "request_hash", "created_at"}
 COLUMNS = [(table, column.name) for table in ROWS for column in TABLES[table].columns if column.name not in NOT_VOUCHED]
 
 MORE_WORK = (
-    "INSERT INTO message SELECT episode_id, id || 'x', template, language, recipient, channel, due_item, "
-    "not_before, expires_at, status FROM message LIMIT 1"
+    "INSERT INTO message (episode_id, id, template, language, recipient, channel, due_item, not_before, expires_at, "
+    "status, category, reason) SELECT episode_id, id || 'x', template, language, recipient, channel, due_item, "
+    "not_before, expires_at, status, category, reason FROM message LIMIT 1"
 )
 
 

@@ -90,6 +90,10 @@ class Client:
         """Send a request and wait for its response."""
         return self._portal.call(partial(self._inner.request, method, path, **sent))
 
+    def forget(self) -> None:
+        """Forget the cookies of whoever asked before."""
+        self._inner.cookies.clear()
+
     def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run something in the same loop."""
         self._portal.call(work)

@@ -1,5 +1,8 @@
 """An episode's past over HTTP: as it was recorded by then, and as it occurred."""
 
+from stepcare.between import between_json
+from stepcare.moment import moment_asked
+from stepcare.past import past_of
 from tests.web.conftest import CALLED, House
 
 
@@ -69,3 +72,38 @@ def test_the_past_is_of_the_care_team_too(own_house: House) -> None:
         own_house.get("otto", f"/api/v1/episodes/{episode}?as_of=now").status_code
         == own_house.get("otto", f"/api/v1/episodes/{episode}").status_code
     )
+
+
+def test_what_changed_between_two_moments_is_given(own_house: House) -> None:
+    """Before the call and now: one entry passed, and one record came; the same as on the command line."""
+    episode = own_house.register()
+    day = own_house.clock().date().isoformat()
+    own_house.clock.forward(days=3)
+    own_house.command("ann", episode, CALLED)
+
+    found = own_house.get("ann", f"/api/v1/episodes/{episode}/diff?from={day}&to=now")
+
+    row = found.json()
+    assert (found.status_code, row["episode"], row["from"]["asked"], row["to"]["asked"]) == (200, episode, day, "now")
+    assert [one["entry"] for one in row["entries"]] == [own_house.app.store.entries_of(episode)[-1].idx]
+    assert [one["form"] for one in row["records"]["added"]] == ["contact"]
+    past = past_of(own_house.app, episode)
+    asked = [moment_asked(one, own_house.app.database.zone, own_house.clock()) for one in (day, "now")]
+    assert row == between_json(past, *asked)
+
+
+def test_a_difference_that_cannot_be_is_a_problem(own_house: House) -> None:
+    """The later moment first, one of the two only, one to come, none at all, or another care team's episode."""
+    episode = own_house.register()
+    path = f"/api/v1/episodes/{episode}/diff"
+
+    answers = [
+        own_house.get("ann", f"{path}?{said}")
+        for said in ("from=now&to=2026-03-01", "from=now", "from=now&to=2030-01-01", "from=Canaryman&to=now", "by=x")
+    ]
+
+    assert {one.status_code for one in answers} == {400}
+    assert answers[0].json()["detail"] == "from is after to: say the earlier moment first."
+    assert answers[1].json()["errors"] == [{"field": "query.to", "expected": "it is missing"}]
+    assert "Canaryman" not in answers[3].text
+    assert own_house.get("otto", f"{path}?from=2026-03-01&to=now").status_code == 403

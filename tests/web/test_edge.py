@@ -39,7 +39,7 @@ def lines(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO
         ("GET", "/api/v1/nothing", 404, "not-found"),
         ("GET", "/api/v1/episodes/", 404, "not-found"),
         ("GET", "/api/v1/episodes/e-0000000000A", 404, "not-found"),
-        ("GET", f"/{'x' * 2000}", 404, "not-found"),
+        ("GET", f"/api/v1/{'x' * 2000}", 404, "not-found"),
         ("PUT", "/api/v1/episodes", 405, "method-not-allowed"),
         ("DELETE", "/api/v1/episodes/e-0000000000A", 405, "method-not-allowed"),
         ("GET", "/api/v1/site/commands", 405, "method-not-allowed"),

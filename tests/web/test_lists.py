@@ -1,10 +1,13 @@
 """Lists over HTTP: in their order, page by page, nothing twice and nothing left out."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from stepcare.explained import explained, explained_json
+from stepcare.web.problem import dumped
 from tests.web.conftest import CALLED, House
 
 
@@ -123,6 +126,33 @@ def test_an_entry_shows_its_bytes_and_its_hash(house: House, seven: list[str]) -
     assert hashlib.sha256(b"\x00" + found["bytes"].encode()).hexdigest() == found["leaf"]
     assert found["values"]["region"] == "upper_back"
     assert house.get("aziz", "/api/v1/log/999999").status_code == 404
+
+
+def test_an_entry_explains_itself_and_is_held_to_its_seal(house: House, seven: list[str]) -> None:
+    """What `audit show` tells is told here: the same words, who acted, the values read, and that it is what was decided."""
+    entry = house.app.store.entries_of(seven[0])[0].idx
+
+    found = house.get("aziz", f"/api/v1/log/{entry}").json()
+
+    kept = explained_json(house.app, explained(house.app, entry))
+    assert {name: found[name] for name in kept} == json.loads(dumped(kept))
+    assert set(found) - set(kept) == {"leaf", "bytes"}
+    assert found["check"]["verdict"] == "equal"
+    assert set(found["check"]["sections"].values()) == {"equal"}
+
+
+def test_an_entry_of_somebody_erased_says_what_it_says_in_the_clear(own_house: House) -> None:
+    """Its sealed part is closed for ever: `check` says so and why, the hash and the bytes are there, the answers are not."""
+    stored = own_house.app.store.entries_of(own_house.register())[0]
+    entry = stored.idx
+    own_house.app.database.vault.destroy_key(str(stored.person_ref), own_house.clock())
+
+    found = own_house.get("aziz", f"/api/v1/log/{entry}")
+
+    assert (found.status_code, found.json()["check"]["verdict"]) == (200, "lost")
+    assert found.json()["check"]["code"] == "key-destroyed"
+    assert found.json()["leaf"] == stored.leaf.hex()
+    assert "values" not in found.json()
 
 
 def test_an_episode_explains_what_may_happen_next(house: House, seven: list[str]) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from engine.errors import Unavailable
+from engine.model import Role
 from stepcare.noting import TYPES
 from storage.access_read import AccessFilter, Noted, noted
 from storage.access_verify import verify_access
-from tests.web.conftest import CALLED, House
+from tests.web.conftest import CALLED, CAST, House
 
 EPISODES, ONE = "/api/v1/episodes", "/api/v1/episodes/{episode}"
 # Who asks for what, and the type of the entry it leaves.
@@ -18,7 +19,11 @@ READS: dict[tuple[str, str], tuple[str, str, str]] = {
     ("GET", ONE): ("ann", "", "read.episode"),
     ("GET", f"{ONE}/options"): ("ann", "", "read.episode"),
     ("GET", f"{ONE}/timeline"): ("ann", "", "read.episode"),
+    ("GET", f"{ONE}/diff"): ("ann", "?from=2026-03-01&to=now", "read.episode"),
     ("POST", f"{ONE}/preview"): ("ann", "", "preview"),
+    ("POST", f"{ONE}/break-glass"): ("otto", "", "break_glass.opened"),
+    ("GET", "/api/v1/access/reviews"): ("priya", "?all=true", "break_glass.queue"),
+    ("POST", "/api/v1/access/reviews/{opening}"): ("priya", "", "break_glass.reviewed"),
     ("GET", "/api/v1/due"): ("ann", "", "read.list"),
     ("GET", "/api/v1/log"): ("aziz", "", "read.log"),
     ("GET", "/api/v1/log/{number}"): ("aziz", "", "read.log"),
@@ -27,6 +32,12 @@ READS: dict[tuple[str, str], tuple[str, str, str]] = {
     ("GET", "/api/v1/audit/entries/{number}"): ("aziz", "", "read.log"),
     ("GET", "/api/v1/audit/export"): ("aziz", "", "log.export"),
 }
+BODIES: dict[str, Any] = {
+    f"{ONE}/preview": CALLED,
+    f"{ONE}/break-glass": {"reason": "cover", "text": "Covering for Ann this week."},
+    "/api/v1/access/reviews/{opening}": {"finding": "justified", "text": "Ann was away this week."},
+}
+PURPOSES = {Role.AUDITOR: "audit", Role.PRIVACY_OFFICER: "privacy"}
 # Why the others leave nothing there. A route that shows people's data has no place here.
 NOBODYS: dict[tuple[str, str], str] = {
     ("POST", EPISODES): "an entry of the main log; what was said before: see below",
@@ -38,6 +49,7 @@ NOBODYS: dict[tuple[str, str], str] = {
     ("HEAD", "/api/v1/openapi.json"): "about no person",
     **dict.fromkeys([("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")], "figures"),
 }
+FEED = "/feeds/"  # by whose address it is read: tests/feeds
 LOG = "/log"  # the published log: immutable files, noted by the route of its checkpoint (tests/publish)
 
 
@@ -53,12 +65,18 @@ def reads(house: House) -> Callable[[], list[Noted]]:
     return since
 
 
-def ask(house: House, route: tuple[str, str], episode: str) -> Any:
-    """Ask a route of the table."""
+def opened(house: House, episode: str) -> int:
+    """Have otto open the episode in need; gives the number of that."""
+    made = house.post("otto", f"{EPISODES}/{episode}/break-glass", BODIES[f"{ONE}/break-glass"])
+    return int(made.json()["opening"])
+
+
+def ask(house: House, route: tuple[str, str], episode: str, opening: int = 0) -> Any:
+    """Ask a route of the table; about the opening of this number, where it is about one."""
     who, query, _ = READS[route]
     number = str(house.app.store.entries_of(episode)[-1].idx)
-    path = route[1].format(episode=episode, number=number) + query
-    return house.get(who, path) if route[0] == "GET" else house.post(who, path, CALLED)
+    path = route[1].format(episode=episode, number=number, opening=opening) + query
+    return house.get(who, path) if route[0] == "GET" else house.post(who, path, BODIES[route[1]])
 
 
 def test_every_route_is_in_the_table(house: House) -> None:
@@ -70,7 +88,7 @@ def test_every_route_is_in_the_table(house: House) -> None:
     }
     known = {*READS, *NOBODYS}
 
-    assert sorted(one for one in there - known if not one[1].startswith(LOG)) == []
+    assert sorted(one for one in there - known if not one[1].startswith((LOG, FEED))) == []
     assert sorted(set(READS) - there) == []
     assert {kind for _, _, kind in READS.values()} <= TYPES.keys()
 
@@ -80,16 +98,19 @@ def test_what_is_shown_is_noted(
     house: House, episode: str, reads: Callable[[], list[Noted]], route: tuple[str, str]
 ) -> None:
     """One request, one entry, of the type in the table, with who asked, what for, by which request and token."""
-    response = ask(house, route, episode)
+    opening = opened(house, episode) if "reviews" in route[1] else 0
 
-    assert response.status_code == 200, response.text
-    (one,) = reads()
+    response = ask(house, route, episode, opening)
+
+    assert response.status_code in (200, 201), response.text
+    one = reads()[-1]
+    assert len([other for other in reads() if other.said["req"] == one.said["req"]]) == 1
     assert one.said["type"] == READS[route][2]
     assert one.said["actor"]["id"] == READS[route][0]
     assert one.said["req"] == response.headers["x-request-id"]
     assert one.said["via"].startswith("api:")
-    assert one.said["pou"] == ("audit" if READS[route][0] == "aziz" else "treatment")
-    if "{episode}" in route[1] or route[1] == EPISODES or "log/" in route[1]:
+    assert one.said["pou"] == PURPOSES.get(CAST[READS[route][0]][0], "treatment")
+    if "{episode}" in route[1] or "reviews" in route[1] or route[1] == EPISODES or "log/" in route[1]:
         assert episode in one.said["episodes"]
         assert house.app.store.episode(episode).person.id in one.said["persons"]
 
@@ -99,14 +120,15 @@ def test_nothing_is_shown_that_cannot_be_noted(
     house: House, episode: str, route: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the log of reads cannot be written the answer is 503, and holds nothing of anybody."""
-    ask(house, route, episode)  # so that no token need be looked up any more, nor an index made
+    opening = opened(house, episode)
+    ask(house, route, episode, opened(house, episode))  # so that no token need be looked up any more, nor an index made
 
     def full(*_: object) -> None:
         raise Unavailable("the disk is full")
 
     with monkeypatch.context() as broken:
         broken.setattr(type(house.app.database.backend), "turn", full)
-        response = ask(house, route, episode)
+        response = ask(house, route, episode, opening)
 
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")
     assert episode not in response.text

@@ -240,7 +240,8 @@ def test_what_it_logs_is_json_and_begins_with_where_it_listens(place: Path, tmp_
 
     assert code == 0
     assert first == f"stepcare: serving on unix:{at}, 1 process; stop with Ctrl-C.\n"
-    assert {json.loads(line)["route"] for line in rest} == {"/readyz"}
+    lines = [json.loads(line) for line in rest]
+    assert {one["route"] for one in lines if one["event"] not in ("worker began", "worker ended")} == {"/readyz"}
 
 
 def refused(place: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -329,3 +330,58 @@ def exchanged(at: Path, data: bytes) -> bytes:
             while piece := raw.recv(65536):
                 found += piece
         return found
+
+
+def test_the_demonstration_serves_its_pages_until_it_is_stopped(tmp_path: Path) -> None:
+    """One click signs in; the worker and the sealer run beside it, and all of it ends with it."""
+    data, wire = tmp_path / "demo", tmp_path / "wire"
+    words = ["--data", str(data), "demo", "--episodes", "2", "--days", "5", "--uds", str(wire)]
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "stepcare", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    try:
+        assert process.stderr is not None
+        assert any(line.startswith("stepcare: serving on ") for line in process.stderr), process.poll()
+        client = Wire(wire)
+        status = 0
+        for _ in range(SECONDS * 10):
+            with suppress(OSError):
+                client.request("GET", "/sign-in")
+                answer = client.getresponse()
+                status, page = answer.status, answer.read().decode()
+                break
+            time.sleep(0.1)
+        assert status == 200
+        assert "One click is enough" in page
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        client.request("POST", "/sign-in", "who=ann", form)
+        signed = client.getresponse()
+        signed.read()
+        cookie = signed.getheader("set-cookie", "").partition(";")[0]
+        client.request("GET", "/worklist", headers={"Cookie": cookie})
+        worklist = client.getresponse()
+        assert (worklist.status, b"<h1>Worklist</h1>" in worklist.read()) == (200, True)
+        client.close()
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+        assert process.wait(SECONDS) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+def test_nobody_is_let_in_by_a_click_where_people_may_be_real(place: Path) -> None:
+    """The setting of a demonstration is refused over a database that no demonstration made."""
+    asked = {**environment(), "STEPCARE_DEMONSTRATION": "true"}
+    told = subprocess.run(  # noqa: S603 - our own program
+        command(place, "--port", "0"), capture_output=True, text=True, env=asked, timeout=SECONDS, check=False
+    )
+    assert told.returncode == 2
+    assert "lets anybody in" in told.stderr
