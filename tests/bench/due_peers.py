@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.bench.fleet import PEERS, Driven
 from tests.servers import Server
 
-MANY = 400
+MANY = 300
 SETTLED = 4.0  # seconds without a line after which nothing more is expected
 LONGEST = 40.0
 NO_PEERS = "there is no .venv-bench: make it with `make bench`"

@@ -21,7 +21,7 @@ from tests.bench.sites import Place, Start, on_postgres, on_sqlite
 from tests.bench.work import CLOCK
 from tests.servers import NoServer, Server
 
-MANY = 600
+MANY = 400
 SENDING = REMINDING + timedelta(minutes=30)  # messages are spread over some minutes: all may go then
 LATER = SENDING + timedelta(minutes=2)  # every lease of whoever died is over
 FLOORS = {"SQLite": 8000, "PostgreSQL": 4000}

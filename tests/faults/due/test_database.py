@@ -41,6 +41,7 @@ def test_a_server_that_dies_in_the_middle_of_a_batch_loses_nothing(
     for one in working:
         one.stop()
         until(one, lambda phase: phase == "closed")
+    ward.dial.pass_(OVER)  # what was put off because nobody answered comes due
     ward.drained()
 
     ward.check()
@@ -65,6 +66,7 @@ def test_lines_that_the_server_cuts_lose_nothing(ward_of: Callable[..., Ward], s
     for one in working:
         one.stop()
         until(one, lambda phase: phase == "closed")
+    ward.dial.pass_(OVER)  # what was put off because nobody answered comes due
     ward.drained()
 
     ward.check()
