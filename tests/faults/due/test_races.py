@@ -39,19 +39,21 @@ class Fates:
 
     clinic: Clinic
     planned: dict[str, tuple[str, str]]
-    happened: set[str] = field(default_factory=set)
+    begun: set[str] = field(default_factory=set)
+    happened: set[str] = field(default_factory=set)  # it is committed
     too_late: list[str] = field(default_factory=list)
 
     def before(self, step: str, episode: str) -> None:
         """Let happen what is planned before this step of this person's."""
         act, at = self.planned[episode]
-        if at != step or episode in self.happened:
+        if at != step or episode in self.begun:
             return
-        self.happened.add(episode)
+        self.begun.add(episode)
         kind, values = ACTS[act]
         command = Command(id=self.clinic.app.make_id(), kind=kind, actor=ANN, episode=episode, values=dict(values))
         answer = self.clinic.app.engine.handle(command)
         assert act not in STOPS or answer.decision.outcome is Outcome.ACCEPTED, answer.decision.problem
+        self.happened.add(episode)
 
     def meant(self, claimed: ClaimedMessage) -> None:
         """Note an intent: from here on a message is on its way."""

@@ -69,6 +69,8 @@ def test_a_worker_frozen_for_two_leases_is_fenced_off(ward_of: Callable[..., War
     assert phase_of(frozen) == "closed"
     if point == "send.intended":
         assert keys_at(ward.received) == before  # it did not call any more
+    ward.dial.pass_(timedelta(minutes=31))  # what was put off goes again, under the same key
+    ward.drained(on_unknown="resend")
     ward.check()
 
 
