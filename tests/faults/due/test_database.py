@@ -20,6 +20,7 @@ READ_ONLY: Mapping[str, object] = {"on": "write", "error": errno.EROFS, "lasting
 UNSYNCED: Mapping[str, object] = {"on": "sync", "error": errno.EIO, "lasting": True}
 
 
+@pytest.mark.long  # it takes long, and shares its machine badly
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_server_that_dies_in_the_middle_of_a_batch_loses_nothing(
     ward_of: Callable[..., Ward], server: Server, seed: int
@@ -47,6 +48,7 @@ def test_a_server_that_dies_in_the_middle_of_a_batch_loses_nothing(
     ward.check()
 
 
+@pytest.mark.long  # it takes long, and shares its machine badly
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lines_that_the_server_cuts_lose_nothing(ward_of: Callable[..., Ward], server: Server, seed: int) -> None:
     """Every backend is terminated again and again while two workers are at work."""

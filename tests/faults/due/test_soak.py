@@ -92,6 +92,7 @@ class Soak:
         return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
 
 
+@pytest.mark.long  # it takes long, and shares its machine badly
 @pytest.mark.parametrize("seconds", [8, pytest.param(LONG, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_happens_all_is_done_once(

@@ -48,6 +48,7 @@ def random_wait(random: Random) -> None:
     sleep(random.uniform(0, 0.4))
 
 
+@pytest.mark.long  # it takes long, and shares its machine badly
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("point", ["send.intended", "call.open", "call.taken", "send.answered"])
 def test_a_worker_frozen_for_two_leases_is_fenced_off(ward_of: Callable[..., Ward], kind: str, point: str) -> None:
