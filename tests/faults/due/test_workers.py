@@ -100,6 +100,7 @@ def test_a_frozen_worker_repeats_nothing(ward_of: Callable[..., Ward], kind: str
     ward.check(honours=False)
 
 
+@pytest.mark.long  # it takes long, and shares its machine badly
 @pytest.mark.parametrize("kind", [long_on_postgresql(kind) for kind in KINDS])
 def test_the_control_without_a_fence_repeats(ward_of: Callable[..., Ward], kind: str) -> None:
     """With the fence taken away the frozen worker calls after all, and its receiver has messages twice: it would show."""
