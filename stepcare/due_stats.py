@@ -12,8 +12,9 @@ from engine.audit import instant
 from engine.model import Json
 from stepcare.lateness import STAGES, histogram
 from storage.attempts import undelivered
+from storage.claims import WorkerAlive
 from storage.database import Database
-from storage.pump import Pump, WorkerAlive
+from storage.pump import Pump
 from storage.pump_figures import Coming, Waiting, backlog, counters, forecast, oldest_due, parked
 
 Row = dict[str, Json]

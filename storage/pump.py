@@ -11,86 +11,26 @@ What a row's claim means for whoever dies with it:
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
 
 from engine.audit import instant, instant_from
 from engine.errors import InvalidInput
 from storage import statements_pump as sql
+from storage.claims import AGAIN, ENDS, Claimed, ClaimedMessage, ClaimedTimer, Try, WorkerAlive, message_of, timer_of
 from storage.connection import Connection, rows
 from storage.database import Database
 from storage.sqlite import Sqlite
 from storage.tables import Row
 
 Table = Literal["timer", "message"]
+T = TypeVar("T", ClaimedTimer, ClaimedMessage)
+UNREADABLE = "unreadable:invalid-input"
 LEASE = timedelta(seconds=30)
 WINDOW = 500  # rows among which the clinically most urgent are looked for
-# An outcome that ends the try: an entry has to say it. After the others the message is tried again.
-ENDS = ("accepted", "delivered", "permanent", "unknown")
-AGAIN = ("temporary", "deferred")
 FORGOTTEN_AFTER = timedelta(days=7)  # a worker without a heartbeat, a bucket nobody took from
 WHOLE = 1_000_000  # a token, in the millionths that buckets count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedTimer:
-    """A timer that is ours for a while. `attempt` counts this claim too."""
-
-    episode: str
-    id: str
-    kind: str
-    at: datetime
-    attempt: int
-    fence: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedMessage:
-    """A message that is ours for a while. `attempt` counts this claim too.
-
-    `resumed`: an earlier lease meant to send it and left no entry of what became of it: it may have been sent, so it
-    is asked about, never just sent again. `known` is the outcome that lease still kept (None: nobody knows).
-    """
-
-    episode: str
-    id: str
-    channel: str
-    recipient: str
-    not_before: datetime
-    attempt: int
-    fence: int
-    resumed: bool
-    known: str | None = None
-
-
-Claimed = ClaimedTimer | ClaimedMessage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Try:
-    """One step of a try, as it was kept: the intent (`sending`), or an outcome. `reference` is the receiver's own."""
-
-    fence: int
-    at: datetime
-    status: str
-    channel: str
-    receiver: str
-    reference: str | None
-    detail: str
-    worker: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerAlive:
-    """A worker, by its last heartbeat."""
-
-    id: str
-    started_at: datetime
-    beat_at: datetime
-    version: str
-    place: str
 
 
 class Pump:
@@ -105,17 +45,7 @@ class Pump:
 
     def claim_timers(self, now: datetime, limit: int = 100) -> list[ClaimedTimer]:
         """Claim timers whose instant has come, the clinically most urgent first, then the longest due."""
-        return [
-            ClaimedTimer(
-                episode=row["episode_id"],
-                id=row["id"],
-                kind=row["kind"],
-                at=instant_from(row["due"]),
-                attempt=row["attempt"] + 1,
-                fence=row["fence"] + 1,
-            )
-            for row in self._claim("timer", sql.claim("timer"), now, limit, {})
-        ]
+        return self._read("timer", self._claim("timer", sql.claim("timer"), now, limit, {}), timer_of, now)
 
     def claim_messages(
         self, now: datetime, limit: int = 20, channels: Sequence[str] | None = None
@@ -124,14 +54,15 @@ class Pump:
         if channels is not None and not channels:
             return []
         asked = {f"channel{number}": name for number, name in enumerate(channels or ())}
-        return [_message(row) for row in self._claim("message", sql.claim("message", len(asked)), now, limit, asked)]
+        found = self._claim("message", sql.claim("message", len(asked)), now, limit, asked)
+        return self._read("message", found, message_of, now)
 
     def claim_recalled(self, now: datetime, limit: int = 20) -> list[ClaimedMessage]:
         """Claim messages that were taken back while they were on their way, and of which no entry says it: say it now.
 
         All are `resumed`. `attempted` as deferred lets go of one for good.
         """
-        return [_message(row) for row in self._claim("message", sql.RECALLED, now, limit, {})]
+        return self._read("message", self._claim("message", sql.RECALLED, now, limit, {}), message_of, now)
 
     def _claim(self, table: Table, statement: str, now: datetime, limit: int, more: Row) -> list[Row]:
         asked = {"now": instant(now), "most": limit} | more
@@ -147,6 +78,16 @@ class Pump:
             if lost:
                 _add(connection, {"lease_expired": lost})
         return found
+
+    def _read(self, table: Table, found: Sequence[Row], read: Callable[[Row], T], now: datetime) -> list[T]:
+        """Give the rows that can be read; any other is put aside for a person, and holds nobody up."""
+        claimed: list[T] = []
+        for row in found:
+            try:
+                claimed.append(read(row))
+            except InvalidInput:
+                self.park(table, row["episode_id"], row["id"], UNREADABLE, now)
+        return claimed
 
     def renew(self, now: datetime) -> None:
         """Prolong every lease of this worker that is not yet over, but for rows just being written by others."""
@@ -287,7 +228,10 @@ class Pump:
         What somebody holds is due when their lease is over.
         """
         (due,) = self._database.look(sql.NEXT_DUE, {})
-        return instant_from(due) if due is not None else None
+        try:
+            return instant_from(due) if due is not None else None
+        except InvalidInput:  # a row that cannot be read is there to be put aside: now
+            return datetime.min.replace(tzinfo=UTC)
 
     def beat(self, now: datetime, version: str, place: str) -> None:
         """Say that this worker is alive; who has been silent for a week is forgotten."""
@@ -371,20 +315,6 @@ class Pump:
 def number_of(*about: str) -> int:
     """Give the number of a row that is only added: made of what it is about, so nobody has to hand numbers out."""
     return int.from_bytes(hashlib.sha256("\x00".join(about).encode()).digest()[:8]) >> 1
-
-
-def _message(row: Row) -> ClaimedMessage:
-    return ClaimedMessage(
-        episode=row["episode_id"],
-        id=row["id"],
-        channel=row["channel"],
-        recipient=row["recipient"],
-        not_before=instant_from(row["not_before"]),
-        attempt=row["attempt"] + 1,
-        fence=row["fence"] + 1,
-        resumed=row["stage"] is not None,
-        known=row["stage"] if row["stage"] in ENDS else None,
-    )
 
 
 def _key(row: Row) -> Row:

@@ -25,12 +25,13 @@ from stepcare.channels.port import Parcel, Result
 from stepcare.lateness import DELIVER, lateness_counts
 from stepcare.worker.firing import code_of
 from stepcare.worker.leases import Leases
-from stepcare.worker.outcome import NO_LANE, outcome_of, said_by
+from stepcare.worker.outcome import CRASHED, NO_LANE, outcome_of, said_by, uncertain
 from stepcare.worker.recalled import say_recalled
 from stepcare.worker.receivers import Receiver, receivers_of
 from stepcare.worker.saying import AWAY, Delivered, Saying, Word
 from stepcare.worker.sending import LANE_AGAIN, LANE_WAIT, Post
-from storage.pump import ClaimedMessage, Pump
+from storage.claims import ClaimedMessage
+from storage.pump import Pump
 
 log = structlog.get_logger("stepcare.worker")
 
@@ -217,8 +218,8 @@ class Delivering:
                 self._let_go(one, LATER, "no_channel")
             return
         match verdict:
-            case End() if one.resumed:
-                self._unknown(looked, now, "crashed", done)  # it must not go again, and may have gone
+            case End() if one.attempt > 1 and (code := uncertain(self._pump.tries(one.episode, one.id), one.fence)):
+                self._unknown(looked, now, code, done)  # it must not go again, and may have gone
             case End(status=status, reason=reason):
                 done.to_say(Word(claim=one, result=status, reason=reason, contact=looked.contact))
             case Defer(until=until, why=why):
@@ -234,7 +235,7 @@ class Delivering:
         post = self._means.post
         found = [(one, post.after_a_crash(self._parcel(looked, one, now))) for one in looked.receivers]
         if not found:
-            self._unknown(looked, now, "crashed", done)
+            self._unknown(looked, now, CRASHED, done)
             return False
         if all(result.status == "temporary" for _, result in found):
             return True
@@ -331,6 +332,8 @@ class Delivering:
             random=self._means.random,
         )
         *others, (receiver, result) = outcome.deciding_last(found)
+        if result.status == "unknown" != outcome.status:  # it goes again, but that it may have arrived is not forgotten
+            others.append((receiver, result))
         for other, answer in others:
             self._pump.attempted(
                 one, now, answer.status, answer.reference, answer.code, other.id, channel=other.channel, beside=True

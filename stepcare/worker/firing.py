@@ -20,7 +20,8 @@ from engine.model import Actor, Command, Episode, Kind, Role
 from engine.service import Answer
 from stepcare.app import App
 from stepcare.lateness import FIRE, lateness_counts
-from storage.pump import ClaimedTimer, Pump
+from storage.claims import ClaimedTimer
+from storage.pump import Pump
 
 log = structlog.get_logger("stepcare.worker")
 

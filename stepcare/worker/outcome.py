@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from stepcare.channels.backoff import wait_after
 from stepcare.channels.port import OnUnknown, Result
-from storage.pump import Try
+from storage.claims import Try
 
 TAKEN = ("delivered", "accepted")
-NO_LANE, RESTING = "no_lane", "resting"
+NO_LANE, RESTING, CRASHED = "no_lane", "resting", "crashed"
 NOT_BEGUN = (NO_LANE, RESTING)  # our own words for what never left: no lane was free, or the channel is left alone
 # What a try's end as a row is as an entry.
 RESULTS = {"accepted": "accepted", "delivered": "delivered", "permanent": "failed", "unknown": "unknown"}
@@ -74,6 +74,20 @@ def said_by(tries: Sequence[Try], known: str) -> Outcome:
     last = next((one for one in reversed(tries) if one.status == known), None)
     reason, reference = (last.detail, last.reference) if last is not None else ("", None)
     return Outcome(status=known, result=RESULTS[known], reason=reason, reference=reference)
+
+
+def uncertain(tries: Sequence[Try], fence: int) -> str:
+    """Give the code of an earlier try that may have reached somebody, empty where there is none.
+
+    It is one whose end nobody knows, or one that was announced under an earlier lease and of which nothing was kept.
+    """
+    ended = {(one.fence, one.receiver) for one in tries if one.status != "sending"}
+    for one in reversed(tries):
+        if one.status == "unknown":
+            return one.detail or CRASHED
+        if one.status == "sending" and one.fence != fence and (one.fence, one.receiver) not in ended:
+            return CRASHED
+    return ""
 
 
 def coded(reason: str) -> str:

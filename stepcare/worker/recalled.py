@@ -12,7 +12,8 @@ from engine.errors import Erased, NotFound, Unverifiable
 from stepcare.worker.firing import code_of
 from stepcare.worker.outcome import said_by
 from stepcare.worker.saying import AWAY, Delivered, Saying, Word
-from storage.pump import ClaimedMessage, Pump
+from storage.claims import ClaimedMessage
+from storage.pump import Pump
 
 log = structlog.get_logger("stepcare.worker")
 

@@ -15,7 +15,7 @@ from engine.service import Answer
 from stepcare.app import App
 from stepcare.worker.firing import SERVICE
 from stepcare.worker.outcome import coded, named
-from storage.pump import ClaimedMessage
+from storage.claims import ClaimedMessage
 
 AGAIN_AFTER = (0.02, 0.1, 0.3, 1.0)  # seconds; whoever else writes to the episode is through by then
 # Nothing is wrong with the message: it is for another time.

@@ -10,7 +10,8 @@ import psycopg
 
 from engine.audit import instant
 from stepcare.app import App, open_app, wall_clock
-from storage.pump import ClaimedTimer, Pump
+from storage.claims import ClaimedTimer
+from storage.pump import Pump
 from storage.pump_figures import oldest_due
 from storage.sqlite import Files, connect
 from tests.bench.figures import Figure, Section, quantile, taken, unmeasured

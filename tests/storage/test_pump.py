@@ -10,7 +10,8 @@ import pytest
 from engine.decision import Put
 from engine.errors import InvalidInput
 from engine.model import Kind
-from storage.pump import Claimed, ClaimedMessage, Pump
+from storage.claims import Claimed, ClaimedMessage
+from storage.pump import Pump
 from tests.storage.acts import NOW, Acts
 from tests.storage.homes import Home
 from tests.storage.waiting import LATER, SOON, asked, messages, owed, put, timers

@@ -31,8 +31,9 @@ from typing import Any
 import storage.store
 from engine.decision import Put
 from engine.model import Kind, Message, Timer
+from storage.claims import ClaimedMessage, ClaimedTimer
 from storage.commit import Commit
-from storage.pump import ClaimedMessage, ClaimedTimer, Pump
+from storage.pump import Pump
 from storage.store import Store
 from tests.faults.load import Record
 

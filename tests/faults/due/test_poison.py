@@ -92,7 +92,6 @@ def test_a_row_that_no_entry_knows_is_put_aside(ward_of: Callable[..., Ward], ki
 UNREADABLE = "2026-02-30T08:00:00.000000Z"
 
 
-@pytest.mark.xfail(reason="a claim reads all its rows or none: one that cannot be read stops every timer")
 @pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_row_that_cannot_be_read_holds_up_nobody(ward_of: Callable[..., Ward], kind: str) -> None:
     """An instant that is none: that row waits for a person, and the others fire."""

@@ -15,7 +15,7 @@ from engine.model import Command, Json, Kind, Outcome
 from stepcare.app import VirtualClock
 from stepcare.channels.port import Parcel
 from stepcare.worker.run import Worker
-from storage.pump import ClaimedMessage
+from storage.claims import ClaimedMessage
 from storage.verify import verify_log
 from storage.walk import opener_of
 from tests.faults.due.ward import STAGES, Ward

@@ -115,9 +115,6 @@ def test_a_worker_killed_while_its_line_is_open_repeats_nothing(ward_of: Callabl
     ward.check()
 
 
-@pytest.mark.xfail(
-    reason="a try that nobody knows of is forgotten once a later one is put off, and the message expires"
-)
 @pytest.mark.parametrize("how", ["silence", "crash"])
 def test_what_nobody_knows_is_not_said_to_be_unsent(ward_of: Callable[..., Ward], how: str) -> None:
     """Taken without an answer, or by a worker that died there, and expired before it went again: it may have gone."""
