@@ -18,7 +18,7 @@ from tests.fleet.calling import Said, asked
 from tests.worker.clinic import COURSE
 
 HERE = "/api/v1/episodes"
-AGAIN = {409, 412, 429, 500, 502, 503, 504}  # what is worth sending again, with the same key
+AGAIN = {409, 412, 429, 502, 503, 504}  # what is worth sending again, with the same key
 CALL: dict[str, Json] = {"channel": "telephone", "result": "no_answer"}
 EMERGENCY: dict[str, Json] = {
     "kind": Kind.MOVE.value,

@@ -11,6 +11,7 @@ import pytest
 import structlog
 from structlog import PrintLogger
 
+from engine.errors import Unavailable
 from stepcare.log import ALLOWED, configure_log
 from stepcare.web import edge
 from stepcare.web.problem import CODES
@@ -491,3 +492,17 @@ def test_whatever_is_kept_can_be_shown(house: House, episode: str) -> None:
     if found.status_code == 403:
         assert house.get("aziz", f"/api/v1/log/{found.json()['entry']}").status_code == 200
     assert house.get("ann", f"/api/v1/episodes/{episode}/timeline").status_code == 200
+
+
+def test_a_database_that_is_away_is_said_at_the_door_too(own_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose token cannot be looked up now is asked to come again: 503, not an error of ours."""
+
+    def away(_: bytes) -> None:
+        raise Unavailable("The server hung up: try again in a moment.")
+
+    monkeypatch.setattr(own_house.web.service().doorkeeper, "look_up", away)
+
+    found = own_house.get("ann", "/api/v1/due")
+
+    assert (found.status_code, found.json()["code"]) == (503, "unavailable")
+    assert found.headers["retry-after"] == "1"
