@@ -30,6 +30,7 @@ except ImportError:
 SCHEMA_VERSION = 1
 MOST_CACHED = 10_000
 BUSY_SECONDS = 10.0
+MALFORMED = "malformed"  # how SQLite says that a page is not what it should be
 CHECK = b"the right key opens this"
 APPLICATION = 0x53437674  # "SCvt" in the file's header: nothing else is taken for a vault
 SCHEMA = """
@@ -218,14 +219,14 @@ class Vault:
         """Give the names behind references; who is not kept here (any more) is left out."""
         wanted = dumps(list(refs))
         query = "SELECT ref, name FROM person WHERE ref IN (SELECT value FROM json_each(?))"
-        with self._lock:
+        with self._lock, self._spoken_for():
             return dict(self._connection.execute(query, (wanted,)).fetchall())
 
     def find(self, words: str, most: int) -> list[str]:
         """Give the references of people whose name holds each of these words, whatever their case, up to `most`."""
         wanted = [word.casefold() for word in words.split()]
         found: list[str] = []
-        with self._lock:
+        with self._lock, self._spoken_for():
             # Not even a quick scan leaves this room: names are compared here, and references go out.
             for ref, name in self._connection.execute("SELECT ref, name FROM person ORDER BY name, ref"):
                 folded = name.casefold()
@@ -293,7 +294,10 @@ class Vault:
         """Raise what the driver refuses as ours."""
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
+            # What is no vault at all, and what its tables forbid, is said by whoever asked.
+            if not isinstance(error, sqlite3.OperationalError) and MALFORMED not in str(error):
+                raise
             raise Unavailable(
                 f"The vault cannot be used now ({error}): nothing was kept. See to its disk and rights, then try again."
             ) from error

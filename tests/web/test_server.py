@@ -343,10 +343,10 @@ def test_the_demonstration_serves_its_pages_until_it_is_stopped(tmp_path: Path) 
         text=True,
         env=environment(),
     )
+    client = Wire(wire)
     try:
         assert process.stderr is not None
         assert any(line.startswith("stepcare: serving on ") for line in process.stderr), process.poll()
-        client = Wire(wire)
         status = 0
         for _ in range(SECONDS * 10):
             with suppress(OSError):
@@ -364,12 +364,13 @@ def test_the_demonstration_serves_its_pages_until_it_is_stopped(tmp_path: Path) 
         cookie = signed.getheader("set-cookie", "").partition(";")[0]
         client.request("GET", "/worklist", headers={"Cookie": cookie})
         worklist = client.getresponse()
-        assert (worklist.status, b"<h1>Worklist</h1>" in worklist.read()) == (200, True)
+        assert (worklist.status, b">Worklist</h1>" in worklist.read()) == (200, True)
         client.close()
         process.send_signal(signal.SIGINT)
         process.stderr.read()
         assert process.wait(SECONDS) == 0
     finally:
+        client.close()
         if process.poll() is None:
             process.kill()
         process.wait()

@@ -50,7 +50,8 @@ LEFT = (
 class Job:
     """What a worker is to do.
 
-    `point`, `at`, `act`, `about`, `lasting`: see `Points`. `received` is the receivers' file, `url` a service that takes
+    `point`, `at`, `act`, `about`, `lasting`: see `Points`. `at_once`: calls to a receiver at the same time.
+    `received` is the receivers' file, `url` a service that takes
     webhooks in its place ('': none). `drains`: it ends when nothing is left to do; else when it is told to (SIGTERM).
     `drift` seconds: the database server's clock is so far ahead of this machine's (None: there is only one clock).
     """
@@ -67,6 +68,7 @@ class Job:
     about: str = ""
     lasting: bool = False
     honours: bool = True
+    at_once: int = 2
     on_unknown: OnUnknown = "resend"
     slow: float = 0.0
     flaky: float = 0.0
@@ -159,6 +161,7 @@ def plan_of(job: Job, dial: Dial, points: Points) -> Plan:
             name=name,
             path=Path(job.received),
             honours=job.honours,
+            at_once=job.at_once,
             on_unknown=job.on_unknown,
             slow=job.slow,
             flaky=job.flaky,

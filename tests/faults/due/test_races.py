@@ -114,11 +114,11 @@ def firing_raced(clinic: Clinic, fates: Fates, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(clinic.app.store, "apply", apply)
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 50))])
+@pytest.mark.parametrize("seed", [*range(5), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(5, 50))])
 def test_nothing_is_sent_after_what_forbids_it(
     ward_of: Callable[..., Ward], monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Forty people a seed: forty interleavings quickly, two thousand in the long run."""
+    """Forty people a seed: two hundred interleavings quickly, two thousand in the long run."""
     ward, random = ward_of("sqlite", PEOPLE), Random(seed)  # noqa: S311 - no secret
     clinic = Clinic(ward.home, None, VirtualClock(ward.dial()))  # type: ignore[arg-type]  # it is published already
     planned = {f"e{number}": (random.choice(list(ACTS)), random.choice(STEPS)) for number in range(1, PEOPLE + 1)}
