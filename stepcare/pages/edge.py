@@ -4,6 +4,7 @@ A page that is not open to everybody sends whoever is not signed in to sign in, 
 only from a page of ours: the browser says where it came from, and the form holds a word only that session knows.
 """
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -23,7 +24,7 @@ from stepcare.pages.frame import Frame, page, static_file
 from stepcare.pages.visit import SignedIn, Visit
 from stepcare.web.auth import Caller
 from stepcare.web.call import Service
-from stepcare.web.edge import MOST_HEADER_BYTES, MOST_HEADERS, MOST_PATH, REQUEST_ID
+from stepcare.web.edge import BODY_SECONDS, MOST_HEADER_BYTES, MOST_HEADERS, MOST_PATH, REQUEST_ID
 from stepcare.web.problem import Problem, problem_of
 from storage.sessions import LONGEST, Session, session_of
 from storage.staff import Staff
@@ -192,10 +193,14 @@ async def _form(scope: MutableMapping[str, Any], receive: Receive, headers: dict
         raise Problem("unsupported-media-type")
     body = b""
     request = Request(scope, receive)
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_FORM:
-            raise Problem("too-large", headers=((b"connection", b"close"),))
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_FORM:
+                    raise Problem("too-large", headers=((b"connection", b"close"),))
+    except TimeoutError:
+        raise Problem("request-timeout", headers=((b"connection", b"close"),)) from None
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, strict_parsing=bool(body))
     except ValueError:
@@ -210,7 +215,7 @@ def _require_ours(visit: Visit) -> None:
     origin, host = visit.headers.get(b"origin"), visit.headers.get(b"host", b"")
     if origin is not None and origin.partition(b"://")[2] != host:
         raise Problem("refused", "The form came from another site: open the page here and send it again.")
-    if visit.signed is not None and not hmac.compare_digest(visit.field("csrf"), visit.signed.csrf):
+    if visit.signed is not None and not hmac.compare_digest(visit.field("csrf").encode(), visit.signed.csrf.encode()):
         raise Problem("refused", "The page was open for too long: reload it and send the form again.")
 
 

@@ -1,7 +1,9 @@
 """The pages: what they show to whom, that each look is noted, and a decision from the worklist to the log."""
 
 import re
+from random import Random
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -242,3 +244,68 @@ def test_a_person_is_found_by_a_part_of_the_name_and_the_name_never_stands_in_an
         assert episode not in otto.fill(otto.get("/find"), "/find", q=typed).text.replace(f'value="{typed}"', "")
     assert "Nobody was found" in words_of(ann.fill(ann.get("/find"), "/find", q="nobody of this name"))
     assert "äpfel" not in ann.get("/find?q=äpfel").text
+
+
+STRANGE = (
+    "",
+    "\x00",
+    "é",
+    "٣",
+    "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+    "9" * 400,
+    "../..",
+    "e-",
+    "{}",
+    "[]",
+    "' OR 1=1 --",
+    "<b>",
+)
+
+
+def strange(rng: Random, known: tuple[str, ...]) -> str:
+    """Give something that a program, a mistake or an attacker may send in a field."""
+    word = rng.choice((*STRANGE, *known))
+    place = rng.randrange(len(word) + 1)
+    return word[:place] + chr(rng.randrange(1, 0x2FF)) + word[place:] if rng.random() < 0.5 else word
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nothing_that_can_be_typed_breaks_a_page(house: House, episode: str, seed: int) -> None:
+    """Whatever stands in an address or a form: an answer of ours, never an error inside."""
+    rng = Random(seed)  # noqa: S311 - no secret
+    browser = signed_in(house, "lena", "lead")
+    csrf = hidden_of(browser.get("/worklist"))["csrf"]
+    fields = (
+        "stage",
+        "version",
+        "key",
+        "due_item",
+        "again",
+        "nprs",
+        "psfs.name",
+        "psfs.score",
+        "peg",
+        "pgic",
+        "reason-RE-02",
+    )
+    values = ("see", "keep", "change", "11", "3", "no_change", episode, "reassessment:s0", "2026-02-30", "yes")
+    places = (
+        "record/reassessment",
+        "record/red_flag_screen",
+        "move/T2",
+        "contact/contact",
+        "assign/owner",
+        "plan/massage",
+    )
+    for _ in range(40):
+        query = quote(strange(rng, ("view=mine", "cursor=abc", "ahead=30", "kind=reassessment")))
+        for page in ("/worklist", "/caseload", "/log-book", f"/episodes/{episode}"):
+            assert (
+                browser.get(f"{page}?{rng.choice(('view', 'cursor', 'before', 'kept', 'state'))}={query}").status_code
+                < 500
+            )
+        form = {rng.choice(fields): strange(rng, values) for _ in range(5)} | {"csrf": csrf}
+        place = f"/episodes/{episode}/do/{rng.choice(places)}"
+        assert browser.post(place, form).status_code < 500, form
+        assert browser.post("/find", {"q": strange(rng, ("ludens", episode)), "csrf": csrf}).status_code < 500
+    assert browser.post("/sign-out", {"csrf": "é"}).status_code == 403
